@@ -1,0 +1,38 @@
+"""Invert, study and generate images of a domain that a frozen diffusion model never saw.
+
+Data walks one way: images -> frozen model -> latents -> new latents -> images -> verdicts -> page.
+The names below are loaded when first used, so that ``import ood_helpers`` costs nothing.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "load_model": "models.loading",
+    "list_models": "models.loading",
+    "gaussian_model": "models.closed_form",
+    "FrozenModel": "models.frozen",
+    "CountedModel": "models.frozen",
+    "load_domain": "domains",
+    "list_domains": "domains",
+    "domain_parameters": "domains",
+    "invert": "kernels.walk",
+    "denoise": "kernels.walk",
+    "path": "kernels.walk",
+    "inversion_levels": "kernels.levels",
+    "generation_levels": "kernels.levels",
+    "reconstruction_error": "evaluation.reconstruction",
+    "latent_error": "evaluation.reconstruction",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

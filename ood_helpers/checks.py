@@ -1,0 +1,54 @@
+"""Checks at the door: every public function refuses bad input with the argument's name, what came and what was expected."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+
+
+def check_integer(name: str, value, low: int, high: int | None = None) -> int:
+    """Return ``value`` as an int within ``[low, high]``, or raise TypeError or ValueError."""
+    expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: got {value!r} of type {type(value).__name__}, expected {expected}") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name}: got {number}, expected {expected}")
+    return number
+
+
+def check_choice(name: str, value, choices) -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(str, choices))}")
+
+
+def check_batch(name: str, x, shape: tuple[int, int, int] | None = None) -> torch.Tensor:
+    """Return ``x`` if it is a finite floating batch ``(n, C, H, W)``, of the given ``(C, H, W)`` if there is one."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name}: got {type(x).__name__}, expected a torch.Tensor of shape (n, C, H, W)")
+    if x.ndim != 4 or not len(x):
+        raise ValueError(f"{name}: got shape {tuple(x.shape)}, expected a non-empty batch (n, C, H, W)")
+    if not x.is_floating_point():
+        raise TypeError(f"{name}: got dtype {x.dtype}, expected floating point; map bytes to [-1, 1] by x / 127.5 - 1")
+    if shape is not None and tuple(x.shape[1:]) != tuple(shape):
+        raise ValueError(f"{name}: got images of shape {tuple(x.shape[1:])}, expected {tuple(shape)}")
+    if not torch.isfinite(x).all():
+        raise ValueError(f"{name}: holds NaN or infinity, expected finite values")
+    return x
+
+
+def check_images(name: str, x, shape: tuple[int, int, int] | None = None) -> torch.Tensor:
+    """Return ``x`` if it is a batch of images with values in ``[-1, 1]``."""
+    x = check_batch(name, x, shape)
+    low, high = x.aminmax()
+    if low < -1.001 or high > 1.001:
+        raise ValueError(
+            f"{name}: got values from {low:.4g} to {high:.4g}, expected images in [-1, 1]"
+            " (map bytes by x / 127.5 - 1; clamp reconstructions)"
+        )
+    return x

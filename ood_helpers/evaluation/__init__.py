@@ -1,0 +1,1 @@
+"""Did it work: numbers with their scale."""

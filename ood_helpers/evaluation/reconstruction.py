@@ -1,0 +1,60 @@
+"""How well a latent remembers its image, and how far it is from the latent that an exact walk would give."""
+
+from __future__ import annotations
+
+import torch
+
+from ..checks import check_batch
+
+
+def reconstruction_error(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the mean absolute error of each image, on the scale where images fill ``[0, 1]`` (Table 2).
+
+    Parameters
+    ----------
+    x, y : Tensor
+        Originals and reconstructions, ``(n, C, H, W)``, on the scale ``[-1, 1]``; nothing is clipped.
+
+    Returns
+    -------
+    Tensor
+        float64 ``(n,)``: 0 for equal images, 1 for black against white. One grey level of 256 is 0.0039.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If either is no finite floating batch, or the shapes differ.
+    """
+    x = check_batch("x", x)
+    y = check_batch("y", y)
+    if x.shape != y.shape:
+        raise ValueError(f"y: got shape {tuple(y.shape)}, expected that of x, {tuple(x.shape)}")
+    return (x.double() - y.double()).abs().flatten(1).mean(1) / 2
+
+
+def latent_error(latents: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Return the relative error of each latent, ``|z - z_ref| / |z_ref|``.
+
+    A walk that can be undone reconstructs its image from a wrong latent just as well; this number tells.
+
+    Parameters
+    ----------
+    latents, reference : Tensor
+        ``(n, C, H, W)``; the reference comes from a walk with many more evaluations.
+
+    Returns
+    -------
+    Tensor
+        float64 ``(n,)``, 0 for a perfect latent.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If either is no finite floating batch, or the shapes differ.
+    """
+    latents = check_batch("latents", latents)
+    reference = check_batch("reference", reference)
+    if latents.shape != reference.shape:
+        raise ValueError(f"reference: got shape {tuple(reference.shape)}, expected {tuple(latents.shape)}")
+    difference = (latents.double() - reference.double()).flatten(1).norm(dim=1)
+    return difference / reference.double().flatten(1).norm(dim=1)

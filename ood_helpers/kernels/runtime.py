@@ -1,0 +1,80 @@
+"""How a walk runs on this machine: the network's precision and the batch size, chosen by measuring."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import torch
+
+from ..checks import check_choice, check_integer
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+WORTHWHILE = 1.2  # a lower precision has to be this much faster ...
+TOLERABLE = 0.02  # ... and may change eps by this much, relative and root-mean-square
+CPU_PIXELS = 2**17  # per batch: 32 images at 64 x 64; more gains nothing on a few cores
+GPU_SHARE = 0.8  # of the free memory that a batch may fill
+LARGEST_BATCH = 512
+
+
+def network_dtype(model, precision: str) -> torch.dtype | None:
+    """Return the dtype in which the network should run; None leaves it as it is.
+
+    Parameters
+    ----------
+    model : FrozenModel
+        A closed form has no network and always computes in the dtype of its input.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` measures once per model and process whether bfloat16 is at least 1.2 times faster than float32 here
+        and changes eps by at most 2 %; only then it is used. The state of the walk is never lowered.
+    """
+    check_choice("precision", precision, ("auto", *PRECISIONS))
+    if not hasattr(model.predictor, "network"):
+        return None
+    return _measured_dtype(model.predictor, model.image_shape, model.device) if precision == "auto" else PRECISIONS[precision]
+
+
+@cache
+def _measured_dtype(predictor, image_shape, device) -> torch.dtype:
+    x = torch.randn((4, *image_shape), generator=torch.Generator().manual_seed(0)).to(device)
+    t = torch.full((4,), 500.0, device=device)
+    exact, slow = _timed(predictor, x, t, torch.float32)
+    rounded, fast = _timed(predictor, x, t, torch.bfloat16)
+    error = ((rounded - exact).square().mean() / exact.square().mean()).sqrt()
+    return torch.bfloat16 if slow > WORTHWHILE * fast and error < TOLERABLE else torch.float32
+
+
+@torch.no_grad()
+def _timed(predictor, x, t, dtype):
+    """Return the output and the shortest of three timings, after one call to warm up; processor time where there is one."""
+    clock = time.perf_counter if x.is_cuda else time.process_time
+    result, seconds = predictor(x, t, dtype), []
+    for _ in range(3):
+        start = clock()
+        predictor(x, t, dtype)
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
+        seconds.append(clock() - start)
+    return result, min(seconds)
+
+
+def choose_batch_size(model, batch_size: int | None, dtype: torch.dtype | None) -> int:
+    """Return ``batch_size``, or one that suits the processor's cache or the GPU's free memory."""
+    if batch_size is not None:
+        return check_integer("batch_size", batch_size, 1)
+    _, height, width = model.image_shape
+    if model.device.type == "cuda" and hasattr(model.predictor, "network"):
+        return _fitting_batch(model.predictor, model.image_shape, model.device, dtype)
+    return max(1, CPU_PIXELS // (height * width))
+
+
+@cache
+def _fitting_batch(predictor, image_shape, device, dtype) -> int:
+    """Measure what one image costs in GPU memory, and divide."""
+    with torch.no_grad():
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        predictor(torch.zeros((1, *image_shape), device=device), torch.zeros(1, device=device), dtype)
+    per_image = torch.cuda.max_memory_allocated(device) - before
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(LARGEST_BATCH, int(GPU_SHARE * free / max(per_image, 1))))

@@ -1,0 +1,104 @@
+"""Step rules for the probability-flow ODE ``dy / dsigma = eps(sqrt(a) y, t)``, each in a few lines.
+
+A step carries ``y`` from the level ``here`` to the level ``there`` and hands a memory to the next one. It does not
+care which of the two is nearer to the image: going up it inverts, going down it generates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+Eps = Callable  # eps(y, level) -> Tensor in the shape of y
+
+
+def ddim(eps: Eps, y, here, there, memory):
+    """Euler's step: DDIM with eta = 0, Eq. 12 of Song et al. 2021. One evaluation, order 1."""
+    return y + (there.sigma - here.sigma) * eps(y, here), None
+
+
+def heun(eps: Eps, y, here, there, memory):
+    """Average the slopes at both ends. Two evaluations, order 2."""
+    step = there.sigma - here.sigma
+    start = eps(y, here)
+    end = eps(y + step * start, there)
+    return y + step * (start + end) / 2, None
+
+
+def ab2(eps: Eps, y, here, there, memory):
+    """Two-step Adams-Bashforth on an uneven grid: extrapolate the slope linearly in sigma. One evaluation, order 2."""
+    return _two_step(eps, y, here, there, memory, _sigma_ratio)
+
+
+def dpm2m(eps: Eps, y, here, there, memory):
+    """DPM-Solver-2M [Lu et al. 2022]: extrapolate the slope linearly in log sigma. One evaluation, order 2.
+
+    The clean image lies at ``log sigma = -inf``; the steps that touch it extrapolate in sigma.
+    """
+    return _two_step(eps, y, here, there, memory, _log_sigma_ratio)
+
+
+def _two_step(eps: Eps, y, here, there, memory, ratio):
+    step = there.sigma - here.sigma
+    slope = eps(y, here)
+    if memory is None:
+        # sigma grows like sqrt(t): the first step from the image is long, and by Euler's rule it would cost the order
+        end = eps(y + step * slope, there)
+        return y + step * (slope + end) / 2, (slope, here)
+    previous_slope, before = memory
+    weight = ratio(before, here, there) / 2
+    return y + step * ((1 + weight) * slope - weight * previous_slope), (slope, here)
+
+
+def _sigma_ratio(before, here, there) -> float:
+    return (there.sigma - here.sigma) / (here.sigma - before.sigma)
+
+
+def _log_sigma_ratio(before, here, there) -> float:
+    if 0.0 in (before.sigma, there.sigma):
+        return _sigma_ratio(before, here, there)
+    return math.log(there.sigma / here.sigma) / math.log(here.sigma / before.sigma)
+
+
+def ddim_fixed_point(tolerance: float, max_iterations: int):
+    """Return the implicit inverse of the DDIM step that leads back from ``there`` to ``here``.
+
+    It solves ``y' = y + (sigma' - sigma) eps(y', t')`` by fixed-point iteration, starting from the slope of the step
+    before. An image stops iterating when its next latent moves by less than ``tolerance`` (largest pixel, in the
+    units of ``x``), so its result does not depend on its neighbours in the batch.
+    """
+
+    def step(eps: Eps, y, here, there, memory):
+        length = there.sigma - here.sigma
+        slope = torch.zeros_like(y) if memory is None else memory.clone()
+        moving = torch.arange(len(y), device=y.device)
+        for _ in range(max_iterations):
+            update = eps(y[moving] + length * slope[moving], there)
+            change = (update - slope[moving]).abs().amax((1, 2, 3)) * (length * there.scale)
+            slope[moving] = update
+            moving = moving[change > tolerance]
+            if not len(moving):
+                break
+        return y + length * slope, slope
+
+    return step
+
+
+def ddim_eta(eta: float, noise: Callable):
+    """Return the stochastic DDIM step toward the image, Eq. 12 of Song et al. 2021 with its Eq. 16 for the variance.
+
+    In ``y`` and sigma the fresh noise has standard deviation ``s = eta sigma' sqrt(1 - sigma'^2 / sigma^2)``, and the
+    predicted noise keeps ``sqrt(sigma'^2 - s^2)``: eta = 0 is `ddim`, eta = 1 is DDPM's ancestral step.
+    ``noise()`` draws a standard normal batch in the shape of ``y``.
+    """
+
+    def step(eps: Eps, y, here, there, memory):
+        slope = eps(y, here)
+        fresh = eta * there.sigma * math.sqrt(max(0.0, 1 - (there.sigma / here.sigma) ** 2))
+        kept = math.sqrt(there.sigma**2 - fresh**2)
+        y = y + (kept - here.sigma) * slope
+        return (y + fresh * noise() if fresh else y), None
+
+    return step

@@ -1,0 +1,227 @@
+"""The walk between images and latents along the probability-flow ODE ``dy / dsigma = eps``, in both directions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from tqdm import tqdm
+
+from ..checks import check_batch, check_choice, check_images, check_integer
+from . import steps as rules
+from .levels import Level, generation_levels, inversion_levels
+from .runtime import choose_batch_size, network_dtype
+
+SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
+EXPLICIT = {"ddim": rules.ddim, "ab2": rules.ab2, "heun": rules.heun, "dpm2m": rules.dpm2m}
+
+
+def walk(eps, y: torch.Tensor, levels: Sequence[Level], step) -> Iterator[torch.Tensor]:
+    """Carry ``y`` through ``levels`` and yield the state at each, the start included.
+
+    Ascending levels invert an image, descending ones generate it: there is one walk.
+    """
+    yield y
+    memory = None
+    for here, there in pairwise(levels):
+        y, memory = step(eps, y, here, there, memory)
+        yield y
+
+
+def path(
+    model, x: torch.Tensor, levels: Sequence[Level], step=rules.ddim, *, precision: str = "auto"
+) -> Iterator[tuple[Level, torch.Tensor]]:
+    """Walk one batch and yield ``(level, x)`` at every level, for whoever wants to watch.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    x : Tensor
+        ``(n, C, H, W)`` at ``levels[0]``: images, if that is the clean image, else latents.
+    levels : sequence of Level
+        From `inversion_levels` or `generation_levels`.
+    step : callable
+        One of the step rules, such as `steps.ddim`.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        In which the network runs.
+    """
+    x = check_batch("x", x, model.image_shape)
+    return _path(model, x, levels, step, network_dtype(model, precision))
+
+
+def _path(model, x, levels, step, dtype):
+    def eps(y, level):
+        return model.predict(y * level.scale, torch.full((len(y),), level.t, dtype=torch.float64), dtype)
+
+    start = x.to(model.device) / levels[0].scale
+    for level, y in zip(levels, walk(eps, start, levels, step), strict=True):
+        yield level, y * level.scale
+
+
+def invert(
+    model,
+    images: torch.Tensor,
+    *,
+    t: int = 800,
+    steps: int = 50,
+    solver: str = "ddim",
+    grid: str | Sequence[float] | None = None,
+    tolerance: float = 1e-6,
+    max_iterations: int = 30,
+    progress: bool = True,
+    batch_size: int | None = None,
+    precision: str = "auto",
+) -> torch.Tensor:
+    """Invert images to their latents at step ``t``: the deterministic walk of Sec. C.1 run backward.
+
+    Parameters
+    ----------
+    model : FrozenModel
+        Any domain's model; it is not changed.
+    images : Tensor
+        float32 or float64 ``(n, C, H, W)`` in ``[-1, 1]``.
+    t : int
+        Timestep of the latents, ``0 <= t < T``; the paper finds ``t`` near 800 reasonable (Sec. E.2.1).
+    steps : int
+        Intervals of the walk, ``1 <= steps <= t + 1``.
+    solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m"}
+        ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that the
+        DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second order.
+    grid : {"uniform", "log-snr", "official"} or sequence of float, optional
+        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``uniform`` for the others.
+    tolerance, max_iterations : float, int
+        For ``ddim-fixed-point``: largest change of a pixel at which an image's iteration ends, and how often to iterate
+        at most.
+    progress : bool
+        Show a bar.
+    batch_size : int, optional
+        Images at a time; by default what suits the machine. Results do not depend on it beyond rounding.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        In which the network runs (`network_dtype`); the state keeps the dtype of ``images``.
+
+    Returns
+    -------
+    Tensor
+        Latents ``x_t``, in the shape, dtype and device of ``images``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For images of another shape or range, NaN or infinity, a ``t`` outside the schedule or where almost nothing of the
+        image is left, ``steps`` that do not fit, or an unknown solver, grid or precision.
+    """
+    check_images("images", images, model.image_shape)
+    levels = inversion_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
+    if solver == "ddim-fixed-point":
+        step = rules.ddim_fixed_point(_positive("tolerance", tolerance), check_integer("max_iterations", max_iterations, 1))
+    else:
+        step = EXPLICIT[solver]
+    return _carry(model, images, levels, lambda start: step, "invert", progress, batch_size, precision)
+
+
+def denoise(
+    model,
+    latents: torch.Tensor,
+    *,
+    t: int = 800,
+    steps: int = 50,
+    solver: str = "ddim",
+    grid: str | Sequence[float] | None = None,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+    progress: bool = True,
+    batch_size: int | None = None,
+    precision: str = "auto",
+) -> torch.Tensor:
+    """Denoise latents at step ``t`` into images, along the same levels that `invert` climbs.
+
+    Parameters
+    ----------
+    model : FrozenModel
+        The model that the latents come from.
+    latents : Tensor
+        float32 or float64 ``(n, C, H, W)``: ``x_t`` at timestep ``t``.
+    t, steps, solver, grid
+        As in `invert`. ``ddim-fixed-point`` goes down by the plain DDIM step, which it inverts.
+    eta : float
+        Stochasticity in ``[0, 1]`` with ``ddim``: 0 is deterministic, 1 is DDPM's ancestral sampling (Sec. E.2.1).
+    generator : torch.Generator, optional
+        Source of the noise for ``eta > 0``, by default torch's global one. Each image gets a stream of its own, so a
+        result does not depend on the batch size.
+    progress, batch_size, precision
+        As in `invert`.
+
+    Returns
+    -------
+    Tensor
+        Images in the shape, dtype and device of ``latents``. They are not clipped: a few values may lie a little
+        outside ``[-1, 1]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `invert`, and for ``eta`` outside ``[0, 1]`` or positive with a deterministic solver.
+
+    Examples
+    --------
+    >>> latents = invert(model, images, t=800, steps=50)
+    >>> copies = denoise(model, latents, t=800, steps=50)
+    """
+    check_batch("latents", latents, model.image_shape)
+    levels = generation_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
+    _check_eta(eta, solver)
+    if eta == 0:
+        rule = EXPLICIT["ddim" if solver == "ddim-fixed-point" else solver]
+        return _carry(model, latents, levels, lambda start: rule, "denoise", progress, batch_size, precision)
+    streams = _streams(len(latents), generator)
+
+    def stochastic(start):
+        def noise():
+            return torch.stack([torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]).to(model.device)
+
+        mine = streams[start : start + size]
+        return rules.ddim_eta(eta, noise)
+
+    size = choose_batch_size(model, batch_size, network_dtype(model, precision))
+    return _carry(model, latents, levels, stochastic, "denoise", progress, size, precision)
+
+
+def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -> torch.Tensor:
+    """Walk batch after batch to the last level; ``step_for(i)`` is the rule of the batch that starts at image ``i``."""
+    dtype = network_dtype(model, precision)
+    size = choose_batch_size(model, batch_size, dtype)
+    arrived = torch.empty_like(x)
+    # a plain text bar on stderr: it leaves no widget behind in a built page
+    with tqdm(total=len(x) * (len(levels) - 1), desc=label, unit="step", disable=not progress, leave=False, file=sys.stderr) as bar:
+        for start in range(0, len(x), size):
+            batch = x[start : start + size]
+            for number, (_, state) in enumerate(_path(model, batch, levels, step_for(start), dtype)):
+                bar.update(len(batch) * (number > 0))
+            arrived[start : start + size] = state
+    return arrived
+
+
+def _streams(n: int, generator: torch.Generator | None) -> list[torch.Generator]:
+    """Return one random stream per image, all drawn from one."""
+    seeds = torch.randint(2**62, (n,), generator=generator)
+    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+
+
+def _grid_of(solver: str, grid):
+    check_choice("solver", solver, SOLVERS)
+    return grid if grid is not None else "log-snr" if solver == "dpm2m" else "uniform"
+
+
+def _check_eta(eta: float, solver: str) -> None:
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta: got {eta!r}, expected a number from 0 to 1")
+    if eta > 0 and solver != "ddim":
+        raise ValueError(f"eta: got {eta:g} with solver {solver!r}, which is deterministic; expected eta=0 or solver='ddim'")
+
+
+def _positive(name: str, value: float) -> float:
+    if not value > 0:
+        raise ValueError(f"{name}: got {value!r}, expected a positive number")
+    return float(value)

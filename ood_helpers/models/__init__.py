@@ -1,0 +1,1 @@
+"""Where a frozen noise predictor comes from."""

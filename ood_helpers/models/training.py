@@ -1,0 +1,193 @@
+"""Training of the toy models: noise prediction on a drawn domain (the simple loss of DDPM, Ho et al. 2020, Eq. 14).
+
+    loss = E || eps - eps_theta(sqrt(a_t) x + sqrt(1 - a_t) eps, t) ||^2
+
+The batch and the noise of step ``k`` depend on ``(seed, k)`` alone, so an interrupted run that is started again
+continues on the very path that it was on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from diffusers.training_utils import EMAModel
+from tqdm.auto import trange
+
+from ..domains import drawn
+from .schedules import alphas_cumprod
+
+TRAINING_SEED = 20_240_000  # pictures of every other seed are held out
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a toy model becomes.
+
+    Attributes
+    ----------
+    domain : str
+        The drawn domain that the model sees, and the only one.
+    schedule : {"linear", "cosine"}
+        Noise schedule over ``T = 1000`` steps.
+    channels : tuple of int
+        Widths of the U-Net's levels; self-attention sits on the coarsest.
+    images, size, seed : int
+        The training set: how many pictures, how large, and the seed that draws them.
+    steps, batch : int
+        Optimiser steps and images per step.
+    learning_rate, warmup : float, int
+        Peak of the cosine learning-rate schedule and the steps that lead to it.
+    ema_decay : float
+        Decay of the moving average of the weights; the average is what is saved.
+    """
+
+    domain: str = "dog"
+    schedule: str = "linear"
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    images: int = 20_000
+    size: int = 64
+    seed: int = TRAINING_SEED
+    steps: int = 7_000
+    batch: int = 32
+    learning_rate: float = 6e-4
+    warmup: int = 200
+    ema_decay: float = 0.999
+
+
+RECIPES = {"toy-dog": Recipe()}
+
+
+def build_network(recipe: Recipe) -> UNet2DModel:
+    """Return the untrained U-Net of a recipe: one block a level, self-attention at the coarsest level."""
+    plain = len(recipe.channels) - 1
+    return UNet2DModel(
+        sample_size=recipe.size,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=1,
+        block_out_channels=recipe.channels,
+        down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
+        up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
+        attention_head_dim=32,
+        norm_num_groups=16,
+    )
+
+
+def build_scheduler(recipe: Recipe) -> DDPMScheduler:
+    """Return the schedule as `diffusers` writes it down; samples are never clipped."""
+    name = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[recipe.schedule]
+    return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, clip_sample=False)
+
+
+def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the images in ``[-1, 1]``, the noise and the timesteps of one step, a function of ``(seed, step)``."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+    chosen = torch.randint(len(pictures), (recipe.batch,), generator=generator)
+    mirrored = torch.rand(recipe.batch, generator=generator) < 0.5
+    images = pictures[chosen].float() / 127.5 - 1
+    images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+    eps = torch.randn(images.shape, generator=generator)
+    return images, eps, torch.randint(1000, (recipe.batch,), generator=generator)
+
+
+def train(name: str, output: str | os.PathLike, *, device: str | None = None, save_every: int = 250, **changes) -> Path:
+    """Train a toy model, or continue where an earlier run stopped, and save it as a `diffusers` pipeline.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``RECIPES``.
+    output : path
+        Folder for the pipeline, its training record and its checkpoint.
+    device : str, optional
+        ``"cuda"`` or ``"cpu"``; by default the GPU if there is one.
+    save_every : int
+        Steps between two checkpoints.
+    **changes
+        Fields of `Recipe` to change, such as ``steps=100``.
+
+    Returns
+    -------
+    Path
+        The folder, readable by ``DDPMPipeline.from_pretrained`` and `load_model`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the folder holds a run of another recipe.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"name: got {name!r}, expected one of {', '.join(RECIPES)}")
+    recipe = Recipe(**{**asdict(RECIPES[name]), **changes})
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe).to(device)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
+    schedule = get_cosine_schedule_with_warmup(optimiser, recipe.warmup, recipe.steps)
+    average = EMAModel(network.parameters(), decay=recipe.ema_decay)
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
+    record = _resume(output, parts, recipe) or {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "loss": []}
+
+    levels = alphas_cumprod(recipe.schedule).float().to(device)[:, None, None, None]
+    if record["step"] < recipe.steps:
+        pictures = torch.from_numpy((drawn.pictures(recipe.domain, recipe.images, recipe.size, recipe.seed) * 255).round().astype("uint8"))
+    running, since = [], time.perf_counter()
+    for step in trange(record["step"], recipe.steps, initial=record["step"], total=recipe.steps, desc=name):
+        images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
+        with torch.autocast(device.type, torch.bfloat16):
+            noisy = levels[t].sqrt() * images + (1 - levels[t]).sqrt() * eps
+            loss = torch.nn.functional.mse_loss(network(noisy, t).sample.float(), eps)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        average.step(network.parameters())
+        running.append(loss.item())
+        if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
+            now = time.perf_counter()
+            record["loss"].append([step + 1, sum(running) / len(running)])
+            record.update(step=step + 1, seconds=record["seconds"] + now - since)
+            running, since = [], now
+            _save(output, parts, record)
+    average.copy_to(network.parameters())
+    return export(network, recipe, record, output)
+
+
+def export(network: UNet2DModel, recipe: Recipe, record: dict, output: Path) -> Path:
+    """Write the averaged weights in half precision, the schedule and the training record."""
+    pipeline = DDPMPipeline(network.to("cpu", torch.float16).eval(), build_scheduler(recipe))
+    pipeline.save_pretrained(output)
+    record = {**record, "torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__}
+    (output / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    return output
+
+
+def _save(output: Path, parts: dict, record: dict) -> None:
+    """Replace the checkpoint in one move, so that a kill at any moment leaves a whole one."""
+    state = {key: part.state_dict() for key, part in parts.items()}
+    torch.save({**state, "record": record}, output / "checkpoint.tmp")
+    os.replace(output / "checkpoint.tmp", output / "checkpoint.pt")
+
+
+def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
+    """Load the checkpoint of the same recipe, if there is one, and return its record."""
+    if not (output / "checkpoint.pt").exists():
+        return None
+    state = torch.load(output / "checkpoint.pt", weights_only=True)
+    if state["record"]["recipe"] != asdict(recipe):
+        raise ValueError(f"output: {output} holds a run of {state['record']['recipe']}, expected {asdict(recipe)}")
+    for key, part in parts.items():
+        part.load_state_dict(state[key])
+    return state["record"]

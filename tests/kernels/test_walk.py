@@ -1,0 +1,267 @@
+"""The walk against independent truth: products of affine maps, the exact flow, exact distributions."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ood_helpers as ood
+from ood_helpers.kernels.walk import SOLVERS
+from ood_helpers.models.closed_form import gaussian_flow
+from ood_helpers.models.frozen import FrozenModel
+
+MEAN, VARIANCE, SHAPE = 0.3, 0.25, (3, 4, 4)
+QUIET = {"progress": False}
+
+
+@pytest.fixture
+def model():
+    return ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
+
+
+def ddim_in_x(x, a, b, a_label):
+    """One DDIM step of the Gaussian model from share ``a`` to ``b``, in x as the literature writes it."""
+    eps = math.sqrt(1 - a_label) * (x - math.sqrt(a_label) * MEAN) / (a_label * VARIANCE + 1 - a_label)
+    return math.sqrt(b) * (x - math.sqrt(1 - a) * eps) / math.sqrt(a) + math.sqrt(1 - b) * eps
+
+
+def shares(model, timesteps):
+    return [1.0 if t < 0 else model.alphas_cumprod[int(t)].item() for t in timesteps]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_inverting_a_gaussian_by_ddim_is_the_known_product_of_maps(model, images, steps):
+    grid = np.round(np.linspace(0, 801, steps + 1)) - 1
+    expected = images
+    for a, b in zip(shares(model, grid), shares(model, grid[1:]), strict=False):
+        expected = ddim_in_x(expected, a, b, a)
+    latents = ood.invert(model, images, t=800, steps=steps, **QUIET)
+    torch.testing.assert_close(latents, expected, rtol=0, atol=1e-10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 950), min_size=1, max_size=8))
+def test_denoising_a_gaussian_is_the_known_product_on_any_grid(timesteps):
+    model = ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE)
+    grid = [-1, *sorted(timesteps)]
+    x = torch.linspace(-2, 2, 48, dtype=torch.float64).reshape(1, *SHAPE)
+    expected, table = x, shares(model, grid[::-1])
+    for a, b in zip(table, table[1:], strict=False):
+        expected = ddim_in_x(expected, a, b, a)
+    torch.testing.assert_close(ood.denoise(model, x, grid=grid, **QUIET), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("solver", "grid", "order"),
+    [
+        ("ddim", "uniform", 1),
+        ("ddim", "log-snr", 1),
+        ("ddim-fixed-point", "uniform", 1),
+        ("ab2", "uniform", 2),
+        ("ab2", "log-snr", 2),
+        ("heun", "uniform", 2),
+        ("heun", "log-snr", 2),
+        ("dpm2m", "log-snr", 2),
+    ],
+)
+def test_every_solver_converges_to_the_exact_flow_at_its_order(model, images, solver, grid, order):
+    a = model.alphas_cumprod[799].item()
+    exact = gaussian_flow(MEAN, VARIANCE, 1.0, a, images)
+    options = {"t": 799, "solver": solver, "grid": grid, **QUIET}
+
+    def errors(steps):
+        up = ood.invert(model, images, steps=steps, **options) - exact
+        down = ood.denoise(model, exact, steps=steps, **options) - images
+        return up.abs().max().item(), down.abs().max().item()
+
+    for coarse, fine in zip(errors(100), errors(400), strict=True):
+        assert math.log(coarse / fine, 4) == pytest.approx(order, abs=0.15)
+
+
+def test_dpm2m_walks_even_log_snr_steps_unless_told_otherwise(model, images):
+    default = ood.invert(model, images, solver="dpm2m", **QUIET)
+    torch.testing.assert_close(default, ood.invert(model, images, solver="dpm2m", grid="log-snr", **QUIET), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_more_steps_bring_a_better_round_trip(model, images, solver):
+    def trip(steps):
+        latents = ood.invert(model, images, steps=steps, solver=solver, **QUIET)
+        return ood.reconstruction_error(images, ood.denoise(model, latents, steps=steps, solver=solver, **QUIET)).max()
+
+    assert trip(80) < trip(10) or trip(10) < 1e-6
+
+
+def test_a_fixed_point_inversion_is_undone_by_ddim_in_float32(model, images):
+    images = images.float()
+    latents = ood.invert(model, images, solver="ddim-fixed-point", **QUIET)
+    assert latents.dtype == torch.float32
+    torch.testing.assert_close(ood.denoise(model, latents, **QUIET), images, rtol=0, atol=1e-5)
+
+
+def test_a_perfect_reconstruction_does_not_certify_the_latent(model, images):
+    latents = ood.invert(model, images, steps=10, solver="ddim-fixed-point", **QUIET)
+    copies = ood.denoise(model, latents, steps=10, **QUIET)
+    exact = gaussian_flow(MEAN, VARIANCE, 1.0, model.alphas_cumprod[800].item(), images)
+    assert ood.reconstruction_error(images, copies).max() < 1e-5
+    assert ood.latent_error(latents, exact).min() > 0.1
+
+
+def test_the_official_round_trip_by_hand():
+    # four levels, eps = 1 everywhere, t = 3 in 3 steps: timesteps 0, 1, 3 up and 3, 1, 0, -1 down
+    table = torch.tensor([0.9, 0.5, 0.2, 0.1], dtype=torch.float64)
+    model = FrozenModel("ones", table, (1, 1, 1), lambda x, t, dtype=None: torch.ones_like(x))
+    x = torch.full((1, 1, 1, 1), 0.5, dtype=torch.float64)
+    latent = ood.invert(model, x, t=3, steps=3, grid="official", **QUIET)
+    # x / sqrt(0.9) + (sigma_3 - sigma_0) with sigma_3 = 3, sigma_0 = 1 / 3, times sqrt(0.1)
+    assert latent.item() == pytest.approx(0.5 / 3 + math.sqrt(0.1) * (3 - 1 / 3), abs=1e-12)
+    image = ood.denoise(model, latent, t=3, steps=3, grid="official", **QUIET)
+    # down to the image the whole of sigma_3 = 3 is taken back: 0.5 / sqrt(0.9) - 1 / 3, not 0.5
+    assert image.item() == pytest.approx(0.5 / math.sqrt(0.9) - 1 / 3, abs=1e-12)
+
+
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_stochastic_denoising_has_the_exact_variance_of_its_chain(eta):
+    """A z-test on mean and variance over 30,000 draws; |z| < 5 fails a correct chain less than once in a million."""
+    model = ood.gaussian_model(MEAN, VARIANCE, image_shape=(3, 10, 10))
+    n, x = 100, torch.randn(100, 3, 10, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    levels = ood.generation_levels(model.alphas_cumprod, 800, 10, "uniform")
+    images = ood.denoise(model, x, steps=10, eta=eta, generator=torch.Generator().manual_seed(1), **QUIET)
+
+    mean, variance = 0.0, 1.0
+    table = shares(model, [level.t for level in levels])
+    for a, b in zip(table, table[1:], strict=False):
+        fresh = eta**2 * (1 - b) / (1 - a) * (1 - a / b)  # Eq. 16 of Song et al. 2021, squared
+        gain = math.sqrt(1 - a) / (a * VARIANCE + 1 - a)
+        slope = math.sqrt(b / a) * (1 - math.sqrt(1 - a) * gain) + math.sqrt(1 - b - fresh) * gain
+        shift = (math.sqrt(1 - b - fresh) - math.sqrt(b * (1 - a) / a)) * gain * -math.sqrt(a) * MEAN
+        mean, variance = slope * mean + shift, slope**2 * variance + fresh
+    size = n * 300
+    assert abs(images.mean().item() - mean) < 5 * math.sqrt(variance / size)
+    assert abs(images.var().item() / variance - 1) < 5 * math.sqrt(2 / size)
+
+
+def test_eta_zero_is_the_deterministic_walk(model, images):
+    assert torch.equal(ood.denoise(model, images, eta=0.0, **QUIET), ood.denoise(model, images, **QUIET))
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_results_do_not_depend_on_the_batch_size(model, images, eta):
+    def run(size):
+        return ood.denoise(
+            model, images, steps=9, eta=eta, generator=torch.Generator().manual_seed(3), batch_size=size, **QUIET
+        )
+
+    torch.testing.assert_close(run(2), run(5), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_inversions_do_not_depend_on_the_batch_size(model, images, solver):
+    one, all_ = (ood.invert(model, images, steps=9, solver=solver, batch_size=size, **QUIET) for size in (1, 5))
+    torch.testing.assert_close(one, all_, rtol=0, atol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_images_and_another_seed_others(model, images):
+    def run(seed):
+        return ood.denoise(model, images, eta=1.0, generator=torch.Generator().manual_seed(seed), **QUIET)
+
+    assert torch.equal(run(4), run(4))
+    assert not torch.allclose(run(4), run(5))
+
+
+@pytest.mark.parametrize(("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21)])
+def test_evaluations_are_counted(model, images, solver, expected):
+    counted = ood.CountedModel(model)
+    ood.invert(counted, images, steps=20, solver=solver, **QUIET)
+    assert counted.evaluations == expected * len(images)
+
+
+def test_one_iteration_of_the_fixed_point_costs_one_evaluation_a_step(model, images):
+    counted = ood.CountedModel(model)
+    ood.invert(counted, images, steps=20, solver="ddim-fixed-point", max_iterations=1, **QUIET)
+    assert counted.evaluations == 20 * len(images)
+
+
+def test_the_path_shows_every_level_and_ends_where_invert_does(model, images):
+    levels = ood.inversion_levels(model.alphas_cumprod, 800, 8)
+    film = list(ood.path(model, images, levels))
+    assert [level for level, _ in film] == levels
+    torch.testing.assert_close(film[0][1], images)
+    torch.testing.assert_close(film[-1][1], ood.invert(model, images, steps=8, **QUIET))
+
+
+def test_a_walk_leaves_its_input_alone(model, images):
+    before = images.clone()
+    ood.invert(model, images, solver="ddim-fixed-point", steps=5, **QUIET)
+    assert torch.equal(images, before)
+
+
+def test_the_progress_bar_writes_nothing_to_stdout(model, images, capsys):
+    ood.invert(model, images, steps=3, progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == "" and "invert" in captured.err
+    ood.invert(model, images, steps=3, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x: x[0], ValueError, r"images: got shape \(3, 4, 4\)"),
+        (lambda x: x[:0], ValueError, "non-empty"),
+        (lambda x: x[:, :1], ValueError, r"images: got images of shape \(1, 4, 4\), expected \(3, 4, 4\)"),
+        (lambda x: x[..., :2], ValueError, "images of shape"),
+        (lambda x: (x * 127.5 + 127.5).byte(), TypeError, "torch.uint8.*x / 127.5 - 1"),
+        (lambda x: x * 127.5 + 127.5, ValueError, r"images: got values from .* expected images in \[-1, 1\]"),
+        (lambda x: x / 0, ValueError, "NaN or infinity"),
+        (lambda x: x.numpy(), TypeError, "images: got ndarray"),
+    ],
+)
+def test_bad_images_are_named(model, images, change, error, message):
+    with pytest.raises(error, match=message):
+        ood.invert(model, change(images), **QUIET)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"t": 1000}, "t: got 1000"),
+        ({"steps": 0}, "steps: got 0"),
+        ({"t": 10, "steps": 12}, "steps: got 12"),
+        ({"solver": "euler"}, "solver: got 'euler'"),
+        ({"grid": "fine"}, "grid: got 'fine'"),
+        ({"precision": "int8"}, "precision: got 'int8'"),
+        ({"batch_size": 0}, "batch_size: got 0"),
+    ],
+)
+@pytest.mark.parametrize("direction", [ood.invert, ood.denoise])
+def test_bad_settings_are_named(model, images, direction, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        direction(model, images, **{**QUIET, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"eta": 1.5}, "eta: got 1.5"),
+        ({"eta": -0.1}, "eta: got -0.1"),
+        ({"eta": float("nan")}, "eta: got nan"),
+        ({"eta": 0.5, "solver": "heun"}, "eta: got 0.5 with solver 'heun'"),
+    ],
+)
+def test_bad_eta_is_named(model, images, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ood.denoise(model, images, **QUIET, **arguments)
+
+
+def test_a_bad_tolerance_is_named(model, images):
+    with pytest.raises(ValueError, match="tolerance: got 0"):
+        ood.invert(model, images, solver="ddim-fixed-point", tolerance=0, **QUIET)
