@@ -23,6 +23,7 @@ _HOME = {
     "inversion_levels": "kernels.levels",
     "generation_levels": "kernels.levels",
     "reconstruction_error": "evaluation.reconstruction",
+    "round_trip": "evaluation.reconstruction",
     "latent_error": "evaluation.reconstruction",
 }
 __all__ = sorted(_HOME)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from ..checks import check_batch
+from ..kernels.walk import denoise, invert
+from ..models.frozen import CountedModel
 
 
 def reconstruction_error(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -58,3 +62,52 @@ def latent_error(latents: torch.Tensor, reference: torch.Tensor) -> torch.Tensor
         raise ValueError(f"reference: got shape {tuple(reference.shape)}, expected {tuple(latents.shape)}")
     difference = (latents.double() - reference.double()).flatten(1).norm(dim=1)
     return difference / reference.double().flatten(1).norm(dim=1)
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """An inversion and its way back.
+
+    Attributes
+    ----------
+    latents, copies : Tensor
+        ``(n, C, H, W)``: the latents at ``t``, and the images that they are denoised into.
+    mae : Tensor
+        `reconstruction_error` of each image, float64 ``(n,)``.
+    nfe : float
+        Network evaluations per image, both ways together.
+    """
+
+    latents: torch.Tensor
+    copies: torch.Tensor
+    mae: torch.Tensor
+    nfe: float
+
+    def __str__(self) -> str:
+        return f"MAE {self.mae.mean():.4f} ± {self.mae.std():.4f} over {len(self.mae)} images, {self.nfe:.0f} evaluations each"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self}</p>"
+
+
+def round_trip(model, images: torch.Tensor, *, tolerance: float = 1e-6, max_iterations: int = 30, **settings) -> RoundTrip:
+    """Invert images and denoise their latents by the same settings (Sec. C.2).
+
+    Parameters
+    ----------
+    model : FrozenModel
+    images : Tensor
+        ``(n, C, H, W)`` in ``[-1, 1]``.
+    tolerance, max_iterations
+        Of the inversion, for ``ddim-fixed-point``.
+    **settings
+        Those that `invert` and `denoise` share: ``t``, ``steps``, ``solver``, ``grid``, ``precision``, ``batch_size``, ``progress``.
+
+    Returns
+    -------
+    RoundTrip
+    """
+    counted = CountedModel(model)
+    latents = invert(counted, images, tolerance=tolerance, max_iterations=max_iterations, **settings)
+    copies = denoise(counted, latents, **settings)
+    return RoundTrip(latents, copies, reconstruction_error(images, copies), counted.evaluations / len(images))

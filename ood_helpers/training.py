@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
-from tqdm.auto import trange
+from tqdm import tqdm
 
-from ..domains import drawn
-from .schedules import alphas_cumprod
+from .domains import drawn
+from .kernels.walk import denoise
+from .models.loading import freeze
+from .models.schedules import alphas_cumprod
+from .pages.figures import save_sheet
 
-TRAINING_SEED = 20_240_000  # pictures of every other seed are held out
+TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ def build_scheduler(recipe: Recipe) -> DDPMScheduler:
     return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, clip_sample=False)
 
 
+def training_pictures(recipe: Recipe) -> torch.Tensor:
+    """Draw the training set, uint8 ``(images, 3, size, size)``."""
+    pictures = drawn.pictures(recipe.domain, recipe.images, recipe.size, recipe.seed)
+    return torch.from_numpy((pictures * 255).round().astype(np.uint8))
+
+
 def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the images in ``[-1, 1]``, the noise and the timesteps of one step, a function of ``(seed, step)``."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
@@ -98,7 +109,7 @@ def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.T
     return images, eps, torch.randint(1000, (recipe.batch,), generator=generator)
 
 
-def train(name: str, output: str | os.PathLike, *, device: str | None = None, save_every: int = 250, **changes) -> Path:
+def train(name: str, output: str | os.PathLike, *, device: str | None = None, save_every: int = 250, progress: bool = True, **changes) -> Path:
     """Train a toy model, or continue where an earlier run stopped, and save it as a `diffusers` pipeline.
 
     Parameters
@@ -111,6 +122,8 @@ def train(name: str, output: str | os.PathLike, *, device: str | None = None, sa
         ``"cuda"`` or ``"cpu"``; by default the GPU if there is one.
     save_every : int
         Steps between two checkpoints.
+    progress : bool
+        Show a bar.
     **changes
         Fields of `Recipe` to change, such as ``steps=100``.
 
@@ -126,7 +139,7 @@ def train(name: str, output: str | os.PathLike, *, device: str | None = None, sa
     """
     if name not in RECIPES:
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(RECIPES)}")
-    recipe = Recipe(**{**asdict(RECIPES[name]), **changes})
+    recipe = replace(RECIPES[name], **changes)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -140,10 +153,10 @@ def train(name: str, output: str | os.PathLike, *, device: str | None = None, sa
     record = _resume(output, parts, recipe) or {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "loss": []}
 
     levels = alphas_cumprod(recipe.schedule).float().to(device)[:, None, None, None]
-    if record["step"] < recipe.steps:
-        pictures = torch.from_numpy((drawn.pictures(recipe.domain, recipe.images, recipe.size, recipe.seed) * 255).round().astype("uint8"))
+    todo = range(record["step"], recipe.steps)
+    pictures = training_pictures(recipe) if todo else None
     running, since = [], time.perf_counter()
-    for step in trange(record["step"], recipe.steps, initial=record["step"], total=recipe.steps, desc=name):
+    for step in tqdm(todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
         with torch.autocast(device.type, torch.bfloat16):
             noisy = levels[t].sqrt() * images + (1 - levels[t]).sqrt() * eps
@@ -166,12 +179,20 @@ def train(name: str, output: str | os.PathLike, *, device: str | None = None, sa
 
 
 def export(network: UNet2DModel, recipe: Recipe, record: dict, output: Path) -> Path:
-    """Write the averaged weights in half precision, the schedule and the training record."""
-    pipeline = DDPMPipeline(network.to("cpu", torch.float16).eval(), build_scheduler(recipe))
-    pipeline.save_pretrained(output)
+    """Write the averaged weights in half precision, the schedule, the training record and a sheet of samples."""
+    scheduler = build_scheduler(recipe)
+    DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
     record = {**record, "torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__}
     (output / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    save_sheet(sample(freeze(network.float(), scheduler, recipe.domain), 40, seed=0), output / "samples.png")
     return output
+
+
+def sample(model, n: int, seed: int, steps: int = 50) -> torch.Tensor:
+    """Generate ``n`` images of the training domain from standard normal latents, ``(n, C, H, W)``."""
+    highest = int((model.alphas_cumprod > 1e-5).sum()) - 1
+    noise = torch.randn((n, *model.image_shape), generator=torch.Generator().manual_seed(seed))
+    return denoise(model, noise, t=highest, steps=steps, solver="dpm2m", precision="float32", progress=False)
 
 
 def _save(output: Path, parts: dict, record: dict) -> None:

@@ -1,0 +1,53 @@
+"""The command line: ``python -m ood_helpers train toy-dog --output runs/toy-dog``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; `torch` is imported only once a command runs."""
+    parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    train = commands.add_parser(
+        "train",
+        help="train a toy model, or continue an interrupted training",
+        description="Train a toy model as it is shipped: seeded, and resumed by running the same command again. The output "
+        "folder holds a diffusers pipeline in half precision, training.json with the loss, and samples.png.",
+    )
+    train.add_argument("model", help="a recipe's name, such as toy-dog")
+    train.add_argument("--output", required=True, help="folder for the model and its checkpoint")
+    train.add_argument("--steps", type=int, help="optimiser steps, if not the recipe's")
+    train.add_argument("--images", type=int, help="size of the training set, if not the recipe's")
+    train.add_argument("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
+    train.add_argument("--threads", type=int, help="processor threads, by default torch's choice")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, or 1 after an error that a user can mend."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return _train(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _train(options) -> int:
+    import torch
+
+    from .training import train
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    changes = {key: value for key in ("steps", "images") if (value := getattr(options, key)) is not None}
+    folder = train(options.model, options.output, device=options.device, **changes)
+    print(f"saved {folder}; use it by ood.load_model({str(folder)!r})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

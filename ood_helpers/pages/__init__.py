@@ -1,0 +1,1 @@
+"""What only notebooks need: figures, and the paper's tables as data."""

@@ -1,0 +1,116 @@
+"""Figures of the book: they take data and return a matplotlib figure; they compute nothing scientific."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+
+WIDTH = 8.0  # inches: the text column of the book
+PALETTE = "colorblind"
+
+
+def use_book_style() -> None:
+    """Set the book's look: a colour-blind-safe palette, readable type, light axes. Call it once in a notebook."""
+    sns.set_theme(style="whitegrid", palette=PALETTE, font_scale=1.0)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "figure.facecolor": "white",
+            "axes.edgecolor": "0.3",
+            "axes.titlesize": "medium",
+            "lines.linewidth": 1.8,
+            "image.interpolation": "nearest",
+        }
+    )
+
+
+def to_picture(image: torch.Tensor) -> np.ndarray:
+    """Bring an image ``(C, H, W)`` in ``[-1, 1]`` to ``(H, W, C)`` in ``[0, 1]``, clipping what lies outside."""
+    return ((image.detach().cpu().float().clamp(-1, 1) + 1) / 2).permute(1, 2, 0).numpy()
+
+
+def latent_picture(latent: torch.Tensor) -> np.ndarray:
+    """Show a latent: three standard deviations to either side of zero fill the range from black to white."""
+    return to_picture(latent / 3)
+
+
+def error_picture(image: torch.Tensor, copy: torch.Tensor, gain: float = 10.0) -> np.ndarray:
+    """Show the absolute error on ``[0, 1]``, averaged over channels and magnified ``gain`` times, ``(H, W)``."""
+    error = (image - copy).abs().mean(0).cpu().float() / 2
+    return (gain * error).clamp(0, 1).numpy()
+
+
+def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str] = (), width: float = WIDTH) -> Figure:
+    """Lay pictures out in labelled rows, with a heading over each column if there are any.
+
+    Parameters
+    ----------
+    rows : mapping
+        Label -> pictures, ``(H, W, 3)`` in ``[0, 1]``, or ``(H, W)`` drawn as darkness on white.
+    columns : sequence of str
+        Headings.
+    width : float
+        Inches.
+    """
+    across = max(len(pictures) for pictures in rows.values())
+    cell = width / (across + 0.9)
+    figure, axes = plt.subplots(
+        len(rows), across, figsize=(width, cell * len(rows) + 0.25), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04}
+    )
+    for line, (label, pictures) in zip(axes, rows.items(), strict=True):
+        for axis, picture in zip(line, pictures, strict=False):
+            axis.imshow(picture, cmap="gray_r" if picture.ndim == 2 else None, vmin=0, vmax=1)
+        for axis in line:
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+            sns.despine(ax=axis, left=True, bottom=True)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
+    for axis, heading in zip(axes[0], columns, strict=False):
+        axis.set_title(heading, fontsize=9, pad=3)
+    return figure
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    ax=None,
+    log: str = "xy",
+    legend: bool = True,
+):
+    """Draw labelled curves with markers that tell them apart without colour; return the axes.
+
+    ``lines`` maps a label to its ``(x, y)``; ``log`` names the logarithmic axes.
+    """
+    ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
+    for (label, (x, y)), marker in zip(lines.items(), "osD^vPX*<>"[: len(lines)], strict=True):
+        ax.plot(x, y, marker=marker, markersize=5, label=label)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    if legend:
+        ax.legend(frameon=False, fontsize=9)
+    sns.despine(ax=ax)
+    return ax
+
+
+def save_sheet(images: torch.Tensor, path: str | os.PathLike, columns: int = 10, zoom: int = 2) -> None:
+    """Write images ``(n, 3, H, W)`` in ``[-1, 1]`` as one picture, uncurated and in order."""
+    from PIL import Image
+
+    pictures = [to_picture(image) for image in images]
+    blank = np.ones_like(pictures[0])
+    pictures += [blank] * (-len(pictures) % columns)
+    lines = [np.concatenate(pictures[i : i + columns], 1) for i in range(0, len(pictures), columns)]
+    sheet = Image.fromarray((np.concatenate(lines) * 255).round().astype(np.uint8))
+    sheet.resize((sheet.width * zoom, sheet.height * zoom), Image.Resampling.NEAREST).save(path)

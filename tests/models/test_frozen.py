@@ -1,0 +1,99 @@
+"""A frozen model answers, counts, refuses bad input and never changes."""
+
+import pytest
+import torch
+
+import ood_helpers as ood
+from ood_helpers.models.frozen import FrozenModel, NetworkPredictor
+
+
+class Spy(torch.nn.Module):
+    """A network with learned variances that remembers the timesteps it was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(2.0))
+        self.seen, self.dtypes = [], []
+
+    @property
+    def dtype(self):
+        return self.weight.dtype
+
+    def forward(self, x, t):
+        self.seen += t.tolist()
+        self.dtypes.append(x.dtype)
+        return type("Output", (), {"sample": torch.cat([self.weight * x, -x], 1)})
+
+
+@pytest.fixture
+def spied():
+    table = torch.linspace(0.99, 0.01, 100, dtype=torch.float64)
+    return FrozenModel("spy", table, (3, 4, 4), NetworkPredictor(Spy(), 3))
+
+
+def test_only_the_predicted_noise_of_a_network_with_learned_variances_is_used(spied):
+    x = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(spied.eps(x, 7), 2 * x)
+
+
+def test_a_network_is_asked_for_the_clean_image_at_its_lowest_noise(spied):
+    spied.eps(torch.zeros(3, 3, 4, 4), torch.tensor([-1, 0, 41.5]))
+    assert spied.predictor.network.seen == [0.0, 0.0, 41.5]
+
+
+def test_a_network_runs_in_the_precision_asked_for_and_its_own_weights_stay(spied):
+    x, t = torch.rand(2, 3, 4, 4, dtype=torch.float64), torch.zeros(2)
+    answer = spied.predict(x, t, torch.bfloat16)
+    assert answer.dtype == torch.float64
+    assert spied.predictor.network.dtype == torch.float32
+    assert (answer - 2 * x).abs().max() > 0  # rounded to 8 bits
+    torch.testing.assert_close(answer, 2 * x, rtol=0.01, atol=0)
+
+
+def test_neither_gradients_nor_weights_move(spied):
+    before = spied.predictor.network.weight.clone()
+    x = torch.rand(2, 3, 4, 4, requires_grad=True)
+    assert not spied.eps(x, 3).requires_grad
+    ood.invert(spied, x.detach(), t=50, steps=5, precision="float32", progress=False)
+    assert torch.equal(spied.predictor.network.weight, before)
+    assert not spied.predictor.network.training and not spied.predictor.network.weight.requires_grad
+
+
+def test_a_model_s_fields_cannot_be_reassigned(spied):
+    with pytest.raises(AttributeError):
+        spied.name = "other"
+
+
+def test_auto_precision_prefers_the_faster_only_within_its_tolerance(spied, monkeypatch):
+    from ood_helpers.kernels import runtime
+
+    def measure(seconds_low, error):
+        def timed(predictor, x, t, dtype):
+            low = dtype == torch.bfloat16
+            return (1 + error * low) * torch.ones_like(x), seconds_low if low else 1.0
+
+        monkeypatch.setattr(runtime, "_timed", timed)
+        runtime._measured_dtype.cache_clear()
+        return runtime.network_dtype(spied, "auto")
+
+    assert measure(0.5, 0.01) == torch.bfloat16
+    assert measure(0.5, 0.03) == torch.float32
+    assert measure(0.95, 0.01) == torch.float32
+    runtime._measured_dtype.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "error", "message"),
+    [
+        (torch.zeros(2, 3, 4, 5), 0, ValueError, r"x: got images of shape \(3, 4, 5\)"),
+        (torch.zeros(3, 4, 4), 0, ValueError, "x: got shape"),
+        (torch.zeros(2, 3, 4, 4), 100, ValueError, "t: got 100"),
+        (torch.zeros(2, 3, 4, 4), -2, ValueError, "t: got -2"),
+        (torch.zeros(2, 3, 4, 4), torch.zeros(3), ValueError, r"t: got shape \(3,\)"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.long), 0, TypeError, "x: got dtype"),
+        (torch.full((1, 3, 4, 4), torch.inf), 0, ValueError, "x: holds NaN or infinity"),
+    ],
+)
+def test_bad_input_is_named(spied, x, t, error, message):
+    with pytest.raises(error, match=message):
+        spied.eps(x, t)

@@ -1,0 +1,72 @@
+"""Training: the loss falls, an interrupted run continues on its path, the result is a pipeline."""
+
+import json
+
+import pytest
+import torch
+from diffusers import DDPMPipeline
+
+import ood_helpers as ood
+from ood_helpers.training import RECIPES, Recipe, batch_at, train
+
+SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return train("toy-dog", tmp_path_factory.mktemp("run"), steps=6, save_every=3, device="cpu", progress=False, **SMALL)
+
+
+def test_a_finished_run_is_a_pipeline_with_its_record(finished):
+    pipeline = DDPMPipeline.from_pretrained(finished)
+    assert pipeline.scheduler.config.clip_sample is False
+    record = json.loads((finished / "training.json").read_text())
+    assert record["step"] == 6 and [step for step, _ in record["loss"]] == [3, 6]
+    assert record["recipe"]["seed"] == RECIPES["toy-dog"].seed
+    assert ood.load_model(finished).image_shape == (3, 16, 16)
+    assert (finished / "samples.png").stat().st_size > 1000
+
+
+def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
+    from ood_helpers import training
+
+    def killed(output, parts, record):
+        save(output, parts, record)
+        raise KeyboardInterrupt
+
+    save = training._save
+    monkeypatch.setattr(training, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
+    monkeypatch.setattr(training, "_save", save)
+    resumed = train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
+    ours, theirs = (ood.load_model(path).predictor.network.state_dict() for path in (finished, resumed))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_the_loss_falls(tmp_path):
+    folder = train("toy-dog", tmp_path, steps=40, save_every=10, device="cpu", progress=False, **SMALL)
+    losses = [loss for _, loss in json.loads((folder / "training.json").read_text())["loss"]]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_step_s_batch_depends_on_seed_and_step_alone():
+    recipe = Recipe(batch=4)
+    pictures = torch.randint(256, (10, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    first, again, other = batch_at(5, pictures, recipe), batch_at(5, pictures, recipe), batch_at(6, pictures, recipe)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[1], other[1])
+    images, eps, t = first
+    assert images.min() >= -1 and images.max() <= 1 and eps.shape == images.shape and t.shape == (4,)
+
+
+def test_a_folder_with_another_run_is_refused(finished):
+    with pytest.raises(ValueError, match="output: .* holds a run of"):
+        train("toy-dog", finished, steps=7, device="cpu", **SMALL)
+
+
+def test_an_unknown_model_or_field_is_named(tmp_path):
+    with pytest.raises(ValueError, match="name: got 'toy-cat', expected one of toy-dog"):
+        train("toy-cat", tmp_path)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        train("toy-dog", tmp_path, colour=3)
