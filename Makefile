@@ -1,0 +1,85 @@
+# The two commands: `make book` and `make test`. Each first makes $(VENV) and installs into it, if that is still to do.
+
+PYTHON      ?= python3
+VENV        ?= .venv
+TORCH_INDEX ?=
+JOBS        ?= 2
+PYTEST_ARGS ?=
+
+BIN       := $(VENV)/bin
+STAMP     := $(VENV)/.installed
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+PIP        = $(BIN)/python -m pip --disable-pip-version-check
+
+export JUPYTER_PLATFORM_DIRS := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install book test lab lint format check-site lock clean
+
+help:
+	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
+	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
+	@echo "make lab         install, open JupyterLab on the notebooks"
+	@echo "make lint        check code and notebooks: ruff, and that no notebook stores outputs"
+	@echo "make format      let ruff and nbstripout put right what they can"
+	@echo "make check-site  test the built book: alt texts, links, widths, nothing fetched from elsewhere"
+	@echo "make lock        resolve the newest allowed versions and write requirements.lock"
+	@echo "make clean       remove the built book and all caches  (VENV is kept: rm -r $(VENV))"
+	@echo
+	@echo "PYTHON=python3.12   the interpreter to make $(VENV) with (3.11 or newer; now: $(PYTHON))"
+	@echo "JOBS=4              test processes (0: all tests in one process; now: $(JOBS))"
+	@echo "TORCH_INDEX=URL     where else to look for torch, for another build than PyPI's, such as"
+	@echo "                    https://download.pytorch.org/whl/cpu    no CUDA packages, a much smaller download"
+	@echo "                    https://download.pytorch.org/whl/cu126  another CUDA version"
+
+install: $(STAMP)
+
+# A second call does nothing until the ranges or the lock change.
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --requirement requirements.lock $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(PIP) install --no-deps --editable .
+	@touch $@
+
+# Warnings are errors, missing references too.
+book: $(STAMP)
+	$(BIN)/jupyter-book build . -n -W --keep-going
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+lab: $(STAMP)
+	$(BIN)/jupyter-lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(NOTEBOOKS))
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(NOTEBOOKS))
+
+check-site: $(STAMP)
+	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }
+	$(BIN)/python -m pytest -m site tests/book $(PYTEST_ARGS)
+
+# From a clean environment. Left out: the local part of a version (+cpu), and what comes along with a CUDA torch, since
+# both depend on the machine. LOCK_WITH='torch==2.13.0' asks for certain versions.
+lock:
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install $(LOCK_WITH) ".[book,test]" $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	{ echo "# The exact versions that the book is built and tested with, by 'make lock'."; \
+	  $(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude ood-helpers | sed 's/+[A-Za-z0-9.]*$$//' | grep -Ev '^(nvidia|cuda|triton)'; \
+	} > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -path '*/.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

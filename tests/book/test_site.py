@@ -1,0 +1,208 @@
+"""The built book as a reader gets it: every picture described, every link alive, nothing fetched from elsewhere."""
+
+import copy
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build" / "html"
+PAGES = sorted(
+    page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html") if "_static" not in page.relative_to(SITE).parts
+)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [pytest.mark.site, pytest.mark.skipif(not PAGES, reason="the book has not been built")]
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+@functools.cache
+def soup(page):
+    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+
+
+def article(page):
+    """Return the part of a page that its author wrote; pages of the theme (search, index) may have none."""
+    return soup(page).find("article") or BeautifulSoup("", "html.parser")
+
+
+def is_external(address):
+    return bool(urlsplit(address).netloc)
+
+
+def test_every_page_of_the_table_of_contents_is_built():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    assert [name for name in files if f"{name}.html" not in PAGES] == []
+    assert "index.html" in PAGES
+
+
+@each_page
+def test_every_picture_is_described_in_words(page):
+    bad = [img.get("src") for img in article(page)("img") if not re.search(r"\w+\s+\w+", img.get("alt") or "")]
+    bad += [img.get("src") for img in article(page)("img") if re.search(r"_images/|\.(png|jpe?g|svg)$", img["alt"])]
+    assert bad == []
+
+
+@each_page
+def test_every_internal_link_picture_and_script_exists(page):
+    missing = []
+    for tag in soup(page)(["a", "img", "script", "link"]):
+        address = tag.get("href") or tag.get("src") or ""
+        parts = urlsplit(address)
+        if not address or parts.scheme or parts.netloc:
+            continue
+        target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
+        if not target.exists():
+            missing.append(address)
+        elif parts.fragment and target.suffix == ".html":
+            ids = soup(target.resolve().relative_to(SITE).as_posix())
+            if tag.name == "a" and not ids.find(id=unquote(parts.fragment)):
+                missing.append(address)
+    assert missing == []
+
+
+@each_page
+def test_nothing_is_fetched_from_elsewhere(page):
+    """Only a page with live widgets may load their scripts from a CDN; without a network it still reads."""
+    has_widgets = soup(page).find("script", type="application/vnd.jupyter.widget-state+json")
+    tags = [*soup(page)(["script", "img", "iframe"]), *soup(page)("link", rel="stylesheet")]
+    fetched = [tag.get("src") or tag.get("href") or "" for tag in tags]
+    assert [address for address in fetched if is_external(address) and not has_widgets] == []
+
+
+@each_page
+def test_no_progress_bar_warning_or_traceback_is_left_in_an_output(page):
+    outputs = article(page).select(".cell_output")
+    text = "\n".join(output.get_text() for output in outputs)
+    assert not re.search(r"\d+%\||\dit/s|s/it|Traceback \(most recent|Warning:", text)
+    assert article(page).select(".output.stderr, .output.traceback") == []
+    assert "FloatProgressModel" not in (SITE / page).read_text(encoding="utf-8")
+
+
+@each_page
+def test_every_widget_on_a_page_has_its_state(page):
+    views = soup(page)("script", type="application/vnd.jupyter.widget-view+json")
+    states = soup(page)("script", type="application/vnd.jupyter.widget-state+json")
+    known = {model for state in states for model in json.loads(state.string)["state"]}
+    assert {json.loads(view.string)["model_id"] for view in views} <= known
+
+
+@each_page
+def test_no_markup_is_left_unrendered(page):
+    words = copy.copy(article(page))
+    for code in words(["pre", "code", "script"]):
+        code.extract()
+    text = words.get_text()
+    assert not re.search(r"\{[a-z:]+\}`|^:::|^```|\[\?\]|<IPython|object at 0x", text, re.MULTILINE)
+
+
+@each_page
+def test_a_page_has_one_title_and_a_language(page):
+    if page == "index.html":
+        pytest.skip("the root only forwards to the welcome page")
+    assert soup(page).html["lang"] == "en"
+    assert len(article(page)("h1")) <= 1
+
+
+def test_the_pages_wear_the_books_own_style():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    links = soup(f"{toc['root']}.html")("link", rel="stylesheet")
+    assert any("custom.css" in link["href"] for link in links)
+
+
+# A page that opens every page of the book in a frame as wide as a phone, light and dark, and writes down what it finds.
+PROBE = """<!doctype html><title>probe</title><pre id="found"></pre><script>
+const pages = %s, found = {};
+async function look(page, theme) {
+  const frame = document.createElement("iframe");
+  frame.width = 390; frame.height = 844;
+  document.body.append(frame);
+  await new Promise(done => { frame.onload = done; frame.src = page; });
+  const doc = frame.contentDocument;
+  doc.documentElement.dataset.theme = theme;
+  if (frame.contentWindow.MathJax?.startup?.promise) await frame.contentWindow.MathJax.startup.promise;
+  await new Promise(done => setTimeout(done, 100));
+  const filters = [...doc.querySelectorAll("article img:not(.only-dark, .dark-light)")]
+    .map(img => frame.contentWindow.getComputedStyle(img).filter).filter(f => f !== "none");
+  found[page + " " + theme] = { filters, errors: frame.contentWindow.probeErrors,
+    overflow: doc.documentElement.scrollWidth - 390,
+    broken: [...doc.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+    maths: doc.querySelectorAll(".math").length - doc.querySelectorAll("mjx-container").length };
+  frame.remove();
+}
+(async () => {
+  for (const page of pages) for (const theme of ["light", "dark"]) await look(page, theme);
+  document.getElementById("found").textContent = JSON.stringify(found);
+})();
+</script>"""
+
+
+# Put at the top of each page that is served, so that it also hears of errors in the page's head.
+LISTENER = """<head><script>window.probeErrors = [];
+addEventListener("error", e => probeErrors.push(e.message || String(e.target.src || e.target.href)), true);</script>"""
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """Serves the site, each page with the listener in it, and the probe under /probe.html."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        page = urlsplit(self.path).path.lstrip("/")
+        if page == "probe.html":
+            self.answer(PROBE % json.dumps([page for page in PAGES if page != "index.html"]))
+        elif page in PAGES:
+            self.answer((SITE / page).read_text(encoding="utf-8").replace("<head>", LISTENER, 1))
+        else:
+            super().do_GET()
+
+    def answer(self, html):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(html.encode())
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What a browser finds on each page at the width of a phone: {"page theme": findings}."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Server, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+    flags += f" --disable-component-update --disable-quic --user-data-dir={tmp_path_factory.mktemp('profile')}"
+    address = f"http://127.0.0.1:{server.server_port}/probe.html"
+    command = [CHROMIUM, *flags.split(), "--virtual-time-budget=600000", "--dump-dom", address]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+    server.shutdown()
+    return json.loads(BeautifulSoup(dom, "html.parser").find(id="found").get_text() or "{}")
+
+
+def test_the_browser_saw_every_page_in_light_and_dark(seen):
+    assert len(seen) == 2 * (len(PAGES) - 1)
+
+
+@pytest.mark.parametrize("finding", ["errors", "filters", "broken"])
+def test_a_browser_finds_no_script_errors_no_tinted_figures_and_no_broken_pictures(seen, finding):
+    assert {page: found[finding] for page, found in seen.items() if found[finding]} == {}
+
+
+def test_no_page_is_wider_than_a_phone(seen):
+    assert {page: found["overflow"] for page, found in seen.items() if found["overflow"] > 0} == {}
+
+
+def test_all_maths_is_typeset(seen):
+    assert {page: found["maths"] for page, found in seen.items() if found["maths"] > 0} == {}

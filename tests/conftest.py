@@ -1,0 +1,47 @@
+"""Threads for the machine at hand, and a guard: no test may leave torch set otherwise than it found it."""
+
+import os
+import sys
+
+import pytest
+
+# Read by torch and BLAS when they are first imported; test processes share the cores.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(4, (os.cpu_count() or 1) // _WORKERS))))
+
+
+def torch_state() -> dict[str, object]:
+    """Return torch's global settings, random state left aside; nothing if torch has not been imported."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "number of threads": torch.get_num_threads(),
+        "gradients enabled": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "matmul precision": torch.get_float32_matmul_precision(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def torch_is_left_as_found():
+    """Fail a test that changes one of torch's global settings, and put the setting back for the next one."""
+    before = torch_state()
+    yield
+    changed = {name: (old, torch_state()[name]) for name, old in before.items() if torch_state()[name] != old}
+    if changed:
+        restore(before)
+        pytest.fail(f"the test changed torch's global state (before, after): {changed}")
+
+
+def restore(state: dict[str, object]) -> None:
+    """Put torch's global settings back to `state`."""
+    torch = sys.modules["torch"]
+    torch.set_default_dtype(state["default dtype"])
+    torch.set_default_device(state["default device"])
+    torch.set_num_threads(state["number of threads"])
+    torch.set_grad_enabled(state["gradients enabled"])
+    torch.use_deterministic_algorithms(state["deterministic algorithms"])
+    torch.set_float32_matmul_precision(state["matmul precision"])
