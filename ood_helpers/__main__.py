@@ -14,8 +14,8 @@ def build_parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="train a toy model, or continue an interrupted training",
-        description="Train a toy model as it is shipped: seeded, and resumed by running the same command again. The output "
-        "folder holds a diffusers pipeline in half precision, training.json with the loss, and samples.png.",
+        description="Train a toy model as it is shipped: seeded, and resumed by running the same command again. "
+        "The output folder holds a diffusers pipeline in half precision, training.json with the loss, and samples.png.",
     )
     train.add_argument("model", help="a recipe's name, such as toy-dog")
     train.add_argument("--output", required=True, help="folder for the model and its checkpoint")

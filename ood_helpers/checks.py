@@ -1,4 +1,4 @@
-"""Checks at the door: every public function refuses bad input with the argument's name, what came and what was expected."""
+"""Checks at the door: a public function refuses bad input by naming the argument, what came and what was expected."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from .domains import drawn
 from .kernels.walk import denoise
+from .models.frozen import FrozenModel
 from .models.loading import freeze
 from .models.schedules import alphas_cumprod
 from .pages.figures import save_sheet
@@ -86,6 +87,15 @@ def build_network(recipe: Recipe) -> UNet2DModel:
     )
 
 
+def untrained(name: str) -> FrozenModel:
+    """Return the model of a recipe as it is before its first training step: a control for what training brings."""
+    recipe = RECIPES[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe)
+    return freeze(network, build_scheduler(recipe), f"untrained {name}")
+
+
 def build_scheduler(recipe: Recipe) -> DDPMScheduler:
     """Return the schedule as `diffusers` writes it down; samples are never clipped."""
     name = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[recipe.schedule]
@@ -109,7 +119,15 @@ def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.T
     return images, eps, torch.randint(1000, (recipe.batch,), generator=generator)
 
 
-def train(name: str, output: str | os.PathLike, *, device: str | None = None, save_every: int = 250, progress: bool = True, **changes) -> Path:
+def train(
+    name: str,
+    output: str | os.PathLike,
+    *,
+    device: str | None = None,
+    save_every: int = 250,
+    progress: bool = True,
+    **changes,
+) -> Path:
     """Train a toy model, or continue where an earlier run stopped, and save it as a `diffusers` pipeline.
 
     Parameters
@@ -156,7 +174,9 @@ def train(name: str, output: str | os.PathLike, *, device: str | None = None, sa
     todo = range(record["step"], recipe.steps)
     pictures = training_pictures(recipe) if todo else None
     running, since = [], time.perf_counter()
-    for step in tqdm(todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr):
+    for step in tqdm(
+        todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr
+    ):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
         with torch.autocast(device.type, torch.bfloat16):
             noisy = levels[t].sqrt() * images + (1 - levels[t]).sqrt() * eps

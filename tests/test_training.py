@@ -14,7 +14,9 @@ SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_ra
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return train("toy-dog", tmp_path_factory.mktemp("run"), steps=6, save_every=3, device="cpu", progress=False, **SMALL)
+    return train(
+        "toy-dog", tmp_path_factory.mktemp("run"), steps=6, save_every=3, device="cpu", progress=False, **SMALL
+    )
 
 
 def test_a_finished_run_is_a_pipeline_with_its_record(finished):
@@ -61,7 +63,7 @@ def test_a_step_s_batch_depends_on_seed_and_step_alone():
 
 
 def test_a_folder_with_another_run_is_refused(finished):
-    with pytest.raises(ValueError, match="output: .* holds a run of"):
+    with pytest.raises(ValueError, match="holds a run of"):
         train("toy-dog", finished, steps=7, device="cpu", **SMALL)
 
 

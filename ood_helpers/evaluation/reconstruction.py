@@ -84,13 +84,16 @@ class RoundTrip:
     nfe: float
 
     def __str__(self) -> str:
-        return f"MAE {self.mae.mean():.4f} ± {self.mae.std():.4f} over {len(self.mae)} images, {self.nfe:.0f} evaluations each"
+        mae = f"MAE {self.mae.mean():.4f} ± {self.mae.std():.4f} (mean ± std) over {len(self.mae)} images"
+        return f"{mae}, {self.nfe:.0f} evaluations each"
 
     def _repr_html_(self) -> str:
         return f"<p>{self}</p>"
 
 
-def round_trip(model, images: torch.Tensor, *, tolerance: float = 1e-6, max_iterations: int = 30, **settings) -> RoundTrip:
+def round_trip(
+    model, images: torch.Tensor, *, tolerance: float = 1e-6, max_iterations: int = 30, **settings
+) -> RoundTrip:
     """Invert images and denoise their latents by the same settings (Sec. C.2).
 
     Parameters
@@ -101,7 +104,8 @@ def round_trip(model, images: torch.Tensor, *, tolerance: float = 1e-6, max_iter
     tolerance, max_iterations
         Of the inversion, for ``ddim-fixed-point``.
     **settings
-        Those that `invert` and `denoise` share: ``t``, ``steps``, ``solver``, ``grid``, ``precision``, ``batch_size``, ``progress``.
+        Those that `invert` and `denoise` share: ``t``, ``steps``, ``solver``, ``grid``, ``precision``, ``batch_size``,
+        ``progress``.
 
     Returns
     -------

@@ -58,9 +58,10 @@ def inversion_levels(
         Number of intervals, ``1 <= steps <= t + 1``.
     grid : {"uniform", "log-snr", "official"} or sequence of float
         ``uniform`` spreads the intervals evenly over the ``t + 1`` noising steps, rounded to whole ones.
-        ``log-snr`` takes the clean image, ``t = 0``, and from there even steps in ``log(sigma)``, at fractional timesteps.
-        ``official`` is the grid of the paper's released code, ``[int(s) for s in linspace(0, 1, steps) * t]``: going up it
-        takes the image for a sample at ``t = 0`` and makes ``steps - 1`` steps; going down it makes one more, to the image.
+        ``log-snr`` takes the clean image, ``t = 0``, and from there even steps in ``log(sigma)``, at fractional
+        timesteps. ``official`` is the grid of the paper's released code,
+        ``[int(s) for s in linspace(0, 1, steps) * t]``: going up it takes the image for a sample at ``t = 0`` and makes
+        ``steps - 1`` steps; going down it makes one more, to the image.
         A sequence names the timesteps itself, ascending, with ``-1`` for the clean image.
 
     Raises

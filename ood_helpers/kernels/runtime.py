@@ -31,7 +31,11 @@ def network_dtype(model, precision: str) -> torch.dtype | None:
     check_choice("precision", precision, ("auto", *PRECISIONS))
     if not hasattr(model.predictor, "network"):
         return None
-    return _measured_dtype(model.predictor, model.image_shape, model.device) if precision == "auto" else PRECISIONS[precision]
+    return (
+        _measured_dtype(model.predictor, model.image_shape, model.device)
+        if precision == "auto"
+        else PRECISIONS[precision]
+    )
 
 
 @cache
@@ -46,7 +50,7 @@ def _measured_dtype(predictor, image_shape, device) -> torch.dtype:
 
 @torch.no_grad()
 def _timed(predictor, x, t, dtype):
-    """Return the output and the shortest of three timings, after one call to warm up; processor time where there is one."""
+    """Return the output and the shortest of three timings, after one call to warm up."""
     clock = time.perf_counter if x.is_cuda else time.process_time
     result, seconds = predictor(x, t, dtype), []
     for _ in range(3):

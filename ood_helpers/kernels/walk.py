@@ -87,8 +87,9 @@ def invert(
     steps : int
         Intervals of the walk, ``1 <= steps <= t + 1``.
     solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m"}
-        ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that the
-        DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second order.
+        ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that
+        the DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second
+        order.
     grid : {"uniform", "log-snr", "official"} or sequence of float, optional
         Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``uniform`` for the others.
     tolerance, max_iterations : float, int
@@ -109,13 +110,15 @@ def invert(
     Raises
     ------
     TypeError, ValueError
-        For images of another shape or range, NaN or infinity, a ``t`` outside the schedule or where almost nothing of the
-        image is left, ``steps`` that do not fit, or an unknown solver, grid or precision.
+        For images of another shape or range, NaN or infinity, a ``t`` outside the schedule or where almost nothing of
+        the image is left, ``steps`` that do not fit, or an unknown solver, grid or precision.
     """
     check_images("images", images, model.image_shape)
     levels = inversion_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
     if solver == "ddim-fixed-point":
-        step = rules.ddim_fixed_point(_positive("tolerance", tolerance), check_integer("max_iterations", max_iterations, 1))
+        step = rules.ddim_fixed_point(
+            _positive("tolerance", tolerance), check_integer("max_iterations", max_iterations, 1)
+        )
     else:
         step = EXPLICIT[solver]
     return _carry(model, images, levels, lambda start: step, "invert", progress, batch_size, precision)
@@ -179,7 +182,9 @@ def denoise(
 
     def stochastic(start):
         def noise():
-            return torch.stack([torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]).to(model.device)
+            return torch.stack([torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]).to(
+                model.device
+            )
 
         mine = streams[start : start + size]
         return rules.ddim_eta(eta, noise)
@@ -194,10 +199,12 @@ def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -
     size = choose_batch_size(model, batch_size, dtype)
     arrived = torch.empty_like(x)
     # a plain text bar on stderr: it leaves no widget behind in a built page
-    with tqdm(total=len(x) * (len(levels) - 1), desc=label, unit="step", disable=not progress, leave=False, file=sys.stderr) as bar:
+    with tqdm(
+        total=len(x) * (len(levels) - 1), desc=label, unit="step", disable=not progress, leave=False, file=sys.stderr
+    ) as bar:
         for start in range(0, len(x), size):
             batch = x[start : start + size]
-            for number, (_, state) in enumerate(_path(model, batch, levels, step_for(start), dtype)):
+            for number, (_, state) in enumerate(_path(model, batch, levels, step_for(start), dtype)):  # noqa: B007
                 bar.update(len(batch) * (number > 0))
             arrived[start : start + size] = state
     return arrived
@@ -218,7 +225,9 @@ def _check_eta(eta: float, solver: str) -> None:
     if not 0 <= eta <= 1:
         raise ValueError(f"eta: got {eta!r}, expected a number from 0 to 1")
     if eta > 0 and solver != "ddim":
-        raise ValueError(f"eta: got {eta:g} with solver {solver!r}, which is deterministic; expected eta=0 or solver='ddim'")
+        raise ValueError(
+            f"eta: got {eta:g} with solver {solver!r}, which is deterministic; expected eta=0 or solver='ddim'"
+        )
 
 
 def _positive(name: str, value: float) -> float:

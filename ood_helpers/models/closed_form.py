@@ -1,6 +1,6 @@
 """Models in closed form: for Gaussian data the optimal noise predictor is known, and so is its whole flow.
 
-With data ``N(mu, s^2)`` (per pixel) and ``a = alphas_cumprod[t]``, the noisy image is ``N(sqrt(a) mu, a s^2 + 1 - a)``, so
+With data ``N(mu, s^2)`` (per pixel) and ``a = alphas_cumprod[t]``, the noisy image is ``N(sqrt(a) mu, a s^2 + 1 - a)``:
 
     eps(x, t) = sqrt(1 - a) (x - sqrt(a) mu) / (a s^2 + 1 - a)
     x_t = sqrt(a_t) mu + sqrt((a_t s^2 + 1 - a_t) / (a_u s^2 + 1 - a_u)) (x_u - sqrt(a_u) mu).
@@ -50,7 +50,9 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
         raise ValueError("mean: holds NaN or infinity, expected finite values")
     shape = tuple(image_shape or torch.broadcast_shapes(mean.shape, variance.shape))
     if len(shape) != 3:
-        raise ValueError(f"image_shape: got {shape}, expected (C, H, W), given here or by the shape of mean or variance")
+        raise ValueError(
+            f"image_shape: got {shape}, expected (C, H, W), given here or by the shape of mean or variance"
+        )
     mean, variance = mean.expand(shape), variance.expand(shape)
     table = schedules.alphas_cumprod(schedule)
 

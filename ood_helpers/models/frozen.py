@@ -29,7 +29,7 @@ class FrozenModel:
     alphas_cumprod: torch.Tensor
     image_shape: tuple[int, int, int]
     predictor: Callable[[torch.Tensor, torch.Tensor, torch.dtype | None], torch.Tensor] = field(repr=False)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def eps(self, x: torch.Tensor, t) -> torch.Tensor:
         """Predict the noise in ``x``.

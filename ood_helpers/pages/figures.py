@@ -62,7 +62,11 @@ def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str
     across = max(len(pictures) for pictures in rows.values())
     cell = width / (across + 0.9)
     figure, axes = plt.subplots(
-        len(rows), across, figsize=(width, cell * len(rows) + 0.25), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04}
+        len(rows),
+        across,
+        figsize=(width, cell * len(rows) + 0.25),
+        squeeze=False,
+        gridspec_kw={"wspace": 0.04, "hspace": 0.04},
     )
     for line, (label, pictures) in zip(axes, rows.items(), strict=True):
         for axis, picture in zip(line, pictures, strict=False):
@@ -77,6 +81,11 @@ def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str
     return figure
 
 
+def panels(n: int, height: float = 3.6) -> tuple[Figure, np.ndarray]:
+    """Return a figure of the text column's width and its ``n`` axes side by side."""
+    return plt.subplots(1, n, figsize=(WIDTH * 1.15, height), layout="constrained")
+
+
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,
@@ -84,11 +93,12 @@ def curves(
     ylabel: str,
     ax=None,
     log: str = "xy",
-    legend: bool = True,
+    legend: str | None = "best",
 ):
     """Draw labelled curves with markers that tell them apart without colour; return the axes.
 
-    ``lines`` maps a label to its ``(x, y)``; ``log`` names the logarithmic axes.
+    ``lines`` maps a label to its ``(x, y)``; ``log`` names the logarithmic axes; ``legend`` says where the legend goes,
+    ``"outside"`` being to the right of the axes.
     """
     ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
     for (label, (x, y)), marker in zip(lines.items(), "osD^vPX*<>"[: len(lines)], strict=True):
@@ -98,8 +108,10 @@ def curves(
         ax.set_xscale("log")
     if "y" in log:
         ax.set_yscale("log")
-    if legend:
-        ax.legend(frameon=False, fontsize=9)
+    if legend == "outside":
+        ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    elif legend:
+        ax.legend(frameon=False, fontsize=9, loc=legend)
     sns.despine(ax=ax)
     return ax
 

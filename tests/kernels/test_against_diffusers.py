@@ -45,7 +45,14 @@ def scheduler(kind, spacing):
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
 def test_denoise_agrees_with_the_ddim_scheduler(model, x, spacing, eta):
     ours = ood.denoise(
-        model, x, t=999, steps=50, grid=GRIDS[spacing], eta=eta, generator=torch.Generator().manual_seed(7), progress=False
+        model,
+        x,
+        t=999,
+        steps=50,
+        grid=GRIDS[spacing],
+        eta=eta,
+        generator=torch.Generator().manual_seed(7),
+        progress=False,
     )
     peer = scheduler(DDIMScheduler, spacing)
     streams = _streams(len(x), torch.Generator().manual_seed(7))
@@ -61,7 +68,7 @@ def test_denoise_agrees_with_the_ddim_scheduler(model, x, spacing, eta):
 
 @pytest.mark.parametrize("spacing", GRIDS)
 def test_invert_agrees_with_the_inverse_scheduler(model, x, spacing):
-    """The inverse scheduler's step, given eps at the level that the state is on (it leaves the choice to its caller)."""
+    """The inverse scheduler's step, given eps at the level that the state is on: it leaves the choice to its caller."""
     ours = ood.invert(model, x, t=999, steps=50, grid=GRIDS[spacing], progress=False)
     peer = scheduler(DDIMInverseScheduler, spacing)
     theirs, source = x, -1

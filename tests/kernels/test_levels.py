@@ -1,6 +1,7 @@
 """The levels of a walk: where they lie, what the official grid is, and what is refused."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_a_uniform_grid_climbs_from_the_clean_image_to_t(t, data):
     assert levels[-1].t == t
     gaps = np.diff(timesteps(levels))
     assert gaps.min() >= 1 and gaps.max() - gaps.min() <= 1
-    assert all(a.sigma < b.sigma for a, b in zip(levels, levels[1:], strict=False))
+    assert all(a.sigma < b.sigma for a, b in pairwise(levels))
 
 
 @settings(deadline=None)

@@ -1,6 +1,7 @@
 """The walk against independent truth: products of affine maps, the exact flow, exact distributions."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_denoising_a_gaussian_is_the_known_product_on_any_grid(timesteps):
     grid = [-1, *sorted(timesteps)]
     x = torch.linspace(-2, 2, 48, dtype=torch.float64).reshape(1, *SHAPE)
     expected, table = x, shares(model, grid[::-1])
-    for a, b in zip(table, table[1:], strict=False):
+    for a, b in pairwise(table):
         expected = ddim_in_x(expected, a, b, a)
     torch.testing.assert_close(ood.denoise(model, x, grid=grid, **QUIET), expected, rtol=1e-10, atol=1e-10)
 
@@ -88,7 +89,9 @@ def test_every_solver_converges_to_the_exact_flow_at_its_order(model, images, so
 
 def test_dpm2m_walks_even_log_snr_steps_unless_told_otherwise(model, images):
     default = ood.invert(model, images, solver="dpm2m", **QUIET)
-    torch.testing.assert_close(default, ood.invert(model, images, solver="dpm2m", grid="log-snr", **QUIET), rtol=0, atol=0)
+    torch.testing.assert_close(
+        default, ood.invert(model, images, solver="dpm2m", grid="log-snr", **QUIET), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -138,7 +141,7 @@ def test_stochastic_denoising_has_the_exact_variance_of_its_chain(eta):
 
     mean, variance = 0.0, 1.0
     table = shares(model, [level.t for level in levels])
-    for a, b in zip(table, table[1:], strict=False):
+    for a, b in pairwise(table):
         fresh = eta**2 * (1 - b) / (1 - a) * (1 - a / b)  # Eq. 16 of Song et al. 2021, squared
         gain = math.sqrt(1 - a) / (a * VARIANCE + 1 - a)
         slope = math.sqrt(b / a) * (1 - math.sqrt(1 - a) * gain) + math.sqrt(1 - b - fresh) * gain

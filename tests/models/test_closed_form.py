@@ -49,7 +49,9 @@ def test_mean_and_variance_may_differ_from_pixel_to_pixel():
     model = ood.gaussian_model(mean, 0.5)
     assert model.image_shape == (3, 2, 2)
     at_mean = model.alphas_cumprod[100].sqrt() * mean
-    torch.testing.assert_close(model.eps(at_mean[None].double(), 100), torch.zeros(1, 3, 2, 2).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        model.eps(at_mean[None].double(), 100), torch.zeros(1, 3, 2, 2).double(), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""Dogs (the training domain), cats (its nearest neighbour) and dogs as line drawings (sketches)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import canvas as c
+
+FUR = np.array(
+    [[0.58, 0.38, 0.2], [0.86, 0.7, 0.45], [0.28, 0.22, 0.2], [0.92, 0.89, 0.84], [0.65, 0.48, 0.32], [0.5, 0.49, 0.52]]
+)
+IRIS = np.array([[0.42, 0.72, 0.32], [0.86, 0.68, 0.2], [0.32, 0.6, 0.86]])
+TONGUE, NOSE, PINK = (0.93, 0.45, 0.5), (0.09, 0.07, 0.07), (0.93, 0.62, 0.62)
+
+
+def _pose(rng):
+    return {
+        "cx": rng.normal(0, 0.06),
+        "cy": rng.normal(-0.03, 0.05),
+        "scale": rng.uniform(0.84, 1.06),
+        "tilt": rng.uniform(-0.14, 0.14),
+    }
+
+
+def _backdrop(rng):
+    """Two colours and a direction; one backdrop in four is a studio's, between black and white."""
+    coloured = rng.random() > 0.25
+    sky, ground = rng.uniform(0.02, 1, (2, 3)) if coloured else rng.uniform(0, 1, (2, 1)).repeat(3, 1)
+    return {"sky": sky, "ground": ground, "slant": rng.uniform(-0.7, 0.7)}
+
+
+def _fur(rng):
+    return np.clip(FUR[rng.integers(len(FUR))] + rng.normal(0, 0.045, 3), 0.06, 0.97)
+
+
+def paint_backdrop(canvas, p, x, y):
+    """Fill with a smooth gradient between two colours along a slanted direction."""
+    ramp = np.clip((c.rotate(x, y, p["slant"])[1] + 1) / 2, 0, 1)[:, None]
+    canvas.fill(c.colour(p["sky"]) * (1 - ramp) + c.colour(p["ground"]) * ramp)
+
+
+def _lit(values, v, strength=0.16):
+    """Light from above: a colour that falls off with the height ``v`` on the object."""
+    return np.clip(c.colour(values) * (1 - strength * v)[:, None], 0, 1)
+
+
+def sample_dog(rng) -> dict:
+    """Draw the parameters of one dog portrait."""
+    return {
+        **_pose(rng),
+        **_backdrop(rng),
+        "fur": _fur(rng),
+        "ear_shade": rng.uniform(0.5, 0.92),
+        "ear_drop": rng.uniform(0.0, 0.12),
+        "ear_turn": rng.uniform(0.08, 0.34),
+        "muzzle_light": rng.uniform(0.1, 0.24),
+        "eye_gap": rng.uniform(0.2, 0.25),
+        "eye_size": rng.uniform(0.085, 0.11),
+        "patch": rng.choice([-1, 0, 0, 1]),
+        "tongue": rng.integers(2),
+        "collar": rng.uniform(0.1, 0.95, 3),
+    }
+
+
+def draw_dog(p: dict, size: int) -> np.ndarray:
+    """Paint dog portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
+    x, y = c.grid(size)
+    canvas = c.Canvas(len(p["cx"]), size)
+    paint_backdrop(canvas, p, x, y)
+    fur, ear = p["fur"], p["fur"] * p["ear_shade"][:, 0]
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"])
+    canvas.paint(c.ellipse(u, v, 0, 1.12, 0.62, 0.56), _lit(fur * 0.86, v - 1))
+    canvas.paint(c.both(c.ellipse(u, v, 0, 0.63, 0.44, 0.2), -c.ellipse(u, v, 0, 0.5, 0.52, 0.2)), p["collar"])
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"], p["tilt"])
+    mirrored = np.abs(u)
+    side = c.ellipse(mirrored, v, 0.55 + p["ear_drop"] / 2, -0.06 + p["ear_drop"], 0.17, 0.44, p["ear_turn"] * -1)
+    canvas.paint(side, _lit(ear, v, 0.3))
+    canvas.paint(c.ellipse(u, v, 0, 0.03, 0.54, 0.6), _lit(fur, v))
+    canvas.paint(
+        c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), _lit(ear * 0.9, v), 0.85 * (p["patch"] != 0)
+    )
+    canvas.paint(
+        c.ellipse(u, v, 0, 0.32, 0.3, 0.26), _lit(np.clip(fur * 1.15 + p["muzzle_light"][:, 0], 0, 1), v - 0.3)
+    )
+
+    eye, gap = p["eye_size"], p["eye_gap"]
+    canvas.paint(c.disc(mirrored, v, gap, -0.1, eye * 1.1), c.WHITE)
+    canvas.paint(c.disc(mirrored, v, gap, -0.095, eye * 0.78), (0.16, 0.09, 0.05))
+    canvas.paint(c.either(*(c.disc(u, v, s * gap - 0.025, -0.13, eye * 0.27) for s in (-1, 1))), c.WHITE)
+    canvas.paint(c.segment(mirrored, v, gap - 0.06, -0.265, gap + 0.07, -0.25, 0.018), ear * 0.6)
+
+    canvas.paint(c.ellipse(u, v, 0, 0.49, 0.095, 0.14), TONGUE, p["tongue"])
+    canvas.paint(c.both(c.outline(c.disc(mirrored, v, 0.1, 0.33, 0.1), 0.014), 0.35 - v), NOSE)
+    canvas.paint(c.segment(u, v, 0, 0.24, 0, 0.35, 0.014), NOSE)
+    canvas.paint(c.ellipse(u, v, 0, 0.2, 0.125, 0.088), NOSE)
+    canvas.paint(c.ellipse(u, v, -0.03, 0.165, 0.045, 0.02), (0.55, 0.53, 0.53))
+    for dx, dy in ((0.15, 0.3), (0.2, 0.35), (0.14, 0.38)):
+        canvas.paint(c.disc(mirrored, v, dx + 0.03, dy, 0.014), ear * 0.5)
+    return canvas.rgb

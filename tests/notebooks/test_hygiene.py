@@ -1,0 +1,78 @@
+"""Every chapter has the same frame, short cells, no stored output, and a caption and alt text on each figure."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def cells(notebook, kind):
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def prose(notebook):
+    return "\n".join(cell.source for cell in cells(notebook, "markdown"))
+
+
+def test_the_table_of_contents_lists_every_chapter_in_order():
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+    listed = [entry["file"] for part in parts for entry in part["chapters"] if entry["file"].startswith("notebooks/")]
+    assert listed == [f"notebooks/{path.stem}" for path in NOTEBOOKS]
+    assert [int(path.stem[:2]) for path in NOTEBOOKS] == sorted(int(path.stem[:2]) for path in NOTEBOOKS)
+
+
+def test_no_outputs_are_stored(notebook):
+    assert not [cell for cell in cells(notebook, "code") if cell.outputs or cell.execution_count]
+
+
+def test_code_cells_are_short_and_define_nothing(notebook):
+    for cell in cells(notebook, "code"):
+        assert len(cell.source.splitlines()) <= 16, cell.source
+        tree = ast.parse(cell.source)
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)], cell.source
+
+
+def test_every_figure_has_a_caption_that_finds_something_and_alternative_text(notebook):
+    drawn = [
+        cell for cell in cells(notebook, "code") if re.search(r"figures\.(picture_grid|curves|panels)", cell.source)
+    ]
+    assert drawn
+    for cell in drawn:
+        settings = cell.metadata["mystnb"]
+        assert len(settings["image"]["alt"].split()) >= 8
+        assert len(settings["figure"]["caption"].split()) >= 12
+        assert settings["figure"]["name"].startswith("fig-")
+
+
+@pytest.mark.parametrize(
+    "heading", ["In this chapter", "## What holds and what does not", "## Exercises", "## Take away"]
+)
+def test_every_chapter_has_the_frame(notebook, heading):
+    assert heading in prose(notebook)
+
+
+def test_every_exercise_has_its_solution_and_labels_are_unique(notebook):
+    text = prose(notebook)
+    labels = re.findall(r":label: (\S+)", text)
+    assert len(labels) == len(set(labels))
+    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
+    assert exercises and exercises == re.findall(r"\{solution\} (\S+)", text)
+
+
+def test_every_citation_is_in_the_bibliography(notebook):
+    keys = {
+        key.strip() for group in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(notebook)) for key in group.split(",")
+    }
+    known = set(re.findall(r"@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text()))
+    assert keys <= known, keys - known
