@@ -13,7 +13,7 @@ IRIS = np.array([[0.42, 0.72, 0.32], [0.86, 0.68, 0.2], [0.32, 0.6, 0.86]])
 TONGUE, NOSE, PINK = (0.93, 0.45, 0.5), (0.09, 0.07, 0.07), (0.93, 0.62, 0.62)
 
 
-def _pose(rng):
+def pose(rng):
     return {
         "cx": rng.normal(0, 0.06),
         "cy": rng.normal(-0.03, 0.05),
@@ -22,7 +22,7 @@ def _pose(rng):
     }
 
 
-def _backdrop(rng):
+def backdrop(rng):
     """Two colours and a direction; one backdrop in four is a studio's, between black and white."""
     coloured = rng.random() > 0.25
     sky, ground = rng.uniform(0.02, 1, (2, 3)) if coloured else rng.uniform(0, 1, (2, 1)).repeat(3, 1)
@@ -39,7 +39,7 @@ def paint_backdrop(canvas, p, x, y):
     canvas.fill(c.colour(p["sky"]) * (1 - ramp) + c.colour(p["ground"]) * ramp)
 
 
-def _lit(values, v, strength=0.16):
+def lit(values, v, strength=0.16):
     """Light from above: a colour that falls off with the height ``v`` on the object."""
     return np.clip(c.colour(values) * (1 - strength * v)[:, None], 0, 1)
 
@@ -47,8 +47,8 @@ def _lit(values, v, strength=0.16):
 def sample_dog(rng) -> dict:
     """Draw the parameters of one dog portrait."""
     return {
-        **_pose(rng),
-        **_backdrop(rng),
+        **pose(rng),
+        **backdrop(rng),
         "fur": _fur(rng),
         "ear_shade": rng.uniform(0.5, 0.92),
         "ear_drop": rng.uniform(0.0, 0.12),
@@ -70,19 +70,19 @@ def draw_dog(p: dict, size: int) -> np.ndarray:
     fur, ear = p["fur"], p["fur"] * p["ear_shade"][:, 0]
 
     u, v = c.place(x, y, p["cx"], p["cy"], p["scale"])
-    canvas.paint(c.ellipse(u, v, 0, 1.12, 0.62, 0.56), _lit(fur * 0.86, v - 1))
+    canvas.paint(c.ellipse(u, v, 0, 1.12, 0.62, 0.56), lit(fur * 0.86, v - 1))
     canvas.paint(c.both(c.ellipse(u, v, 0, 0.63, 0.44, 0.2), -c.ellipse(u, v, 0, 0.5, 0.52, 0.2)), p["collar"])
 
     u, v = c.place(x, y, p["cx"], p["cy"], p["scale"], p["tilt"])
     mirrored = np.abs(u)
     side = c.ellipse(mirrored, v, 0.55 + p["ear_drop"] / 2, -0.06 + p["ear_drop"], 0.17, 0.44, p["ear_turn"] * -1)
-    canvas.paint(side, _lit(ear, v, 0.3))
-    canvas.paint(c.ellipse(u, v, 0, 0.03, 0.54, 0.6), _lit(fur, v))
+    canvas.paint(side, lit(ear, v, 0.3))
+    canvas.paint(c.ellipse(u, v, 0, 0.03, 0.54, 0.6), lit(fur, v))
     canvas.paint(
-        c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), _lit(ear * 0.9, v), 0.85 * (p["patch"] != 0)
+        c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), lit(ear * 0.9, v), 0.85 * (p["patch"] != 0)
     )
     canvas.paint(
-        c.ellipse(u, v, 0, 0.32, 0.3, 0.26), _lit(np.clip(fur * 1.15 + p["muzzle_light"][:, 0], 0, 1), v - 0.3)
+        c.ellipse(u, v, 0, 0.32, 0.3, 0.26), lit(np.clip(fur * 1.15 + p["muzzle_light"][:, 0], 0, 1), v - 0.3)
     )
 
     eye, gap = p["eye_size"], p["eye_gap"]
