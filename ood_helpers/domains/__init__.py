@@ -1,0 +1,92 @@
+"""Where images come from: drawn pictures and skies, real images, your folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..checks import check_integer
+from . import drawn, folder, real
+
+
+def list_domains() -> list[str]:
+    """Names that :func:`load_domain` knows, the in-domain ``dog`` first."""
+    return [*drawn.DRAWN, *real.REAL]
+
+
+def load_domain(name, n: int = 200, size: int = 64, seed: int = 0) -> torch.Tensor:
+    """Return images of a domain.
+
+    Parameters
+    ----------
+    name : str or pathlib.Path
+        One of :func:`list_domains`, or the path of a folder of image files (searched with its subfolders;
+        each image is turned upright by its EXIF tag, flattened onto white if it is transparent, cropped to its
+        centre square and resized with antialiasing).
+    n : int
+        Number of images.
+    size : int
+        Height and width in pixels, at least 8.
+    seed : int
+        Which images: the pictures drawn, or the order in which real images are taken.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 ``(n, 3, size, size)`` in ``[-1, 1]``.  The first ``m`` of ``n`` images are those of ``n = m``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``name`` is neither a known domain nor a folder, or the folder holds no image.
+    ValueError
+        If ``n``, ``size`` or ``seed`` is out of range, a folder or data set has fewer than ``n`` images, or
+        a file cannot be read (it is named).
+    """
+    n, size, seed = check_integer("n", n, 1), check_integer("size", size, 8), check_integer("seed", seed, 0)
+    if name in drawn.DRAWN:
+        images = drawn.pictures(name, n, size, seed)
+    elif name in real.REAL:
+        images = real.REAL[name].pictures(n, size, seed)
+    else:
+        images = folder.pictures(_folder(name), n, size, seed)
+    return torch.from_numpy(np.ascontiguousarray(images)).mul_(2).sub_(1)
+
+
+def domain_parameters(name, n: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return what is known of each image of ``load_domain(name, n, seed=seed)``, for use as labels.
+
+    Parameters
+    ----------
+    name, n, seed
+        As in :func:`load_domain`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        For a drawn domain every parameter of its generator, ``(n,)`` or ``(n, k)`` (``kind`` of ``galaxy`` indexes
+        :data:`ood_helpers.domains.skies.GALAXY_KINDS`); for ``digits`` the digit; for a folder the file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As in :func:`load_domain`.
+    """
+    n, seed = check_integer("n", n, 1), check_integer("seed", seed, 0)
+    if name in drawn.DRAWN:
+        return drawn.parameters(name, n, seed)
+    if name in real.REAL:
+        return real.REAL[name].parameters(n, seed)
+    return folder.parameters(_folder(name), n, seed)
+
+
+def _folder(name) -> Path:
+    if not isinstance(name, str | Path):
+        raise TypeError(f"name: got {type(name).__name__}, expected a domain's name or the path of a folder")
+    if not Path(name).is_dir():
+        raise FileNotFoundError(
+            f"name: got {str(name)!r}, expected one of {', '.join(list_domains())}, or the path of a folder of images"
+        )
+    return Path(name)

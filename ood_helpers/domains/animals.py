@@ -10,6 +10,7 @@ FUR = np.array(
     [[0.58, 0.38, 0.2], [0.86, 0.7, 0.45], [0.28, 0.22, 0.2], [0.92, 0.89, 0.84], [0.65, 0.48, 0.32], [0.5, 0.49, 0.52]]
 )
 IRIS = np.array([[0.42, 0.72, 0.32], [0.86, 0.68, 0.2], [0.32, 0.6, 0.86]])
+PAPER = (0.97, 0.96, 0.92)
 TONGUE, NOSE, PINK = (0.93, 0.45, 0.5), (0.09, 0.07, 0.07), (0.93, 0.62, 0.62)
 
 
@@ -78,12 +79,8 @@ def draw_dog(p: dict, size: int) -> np.ndarray:
     side = c.ellipse(mirrored, v, 0.55 + p["ear_drop"] / 2, -0.06 + p["ear_drop"], 0.17, 0.44, p["ear_turn"] * -1)
     canvas.paint(side, lit(ear, v, 0.3))
     canvas.paint(c.ellipse(u, v, 0, 0.03, 0.54, 0.6), lit(fur, v))
-    canvas.paint(
-        c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), lit(ear * 0.9, v), 0.85 * (p["patch"] != 0)
-    )
-    canvas.paint(
-        c.ellipse(u, v, 0, 0.32, 0.3, 0.26), lit(np.clip(fur * 1.15 + p["muzzle_light"][:, 0], 0, 1), v - 0.3)
-    )
+    canvas.paint(c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), lit(ear * 0.9, v), 0.85 * (p["patch"] != 0))
+    canvas.paint(c.ellipse(u, v, 0, 0.32, 0.3, 0.26), lit(np.clip(fur * 1.15 + p["muzzle_light"][:, 0], 0, 1), v - 0.3))
 
     eye, gap = p["eye_size"], p["eye_gap"]
     canvas.paint(c.disc(mirrored, v, gap, -0.1, eye * 1.1), c.WHITE)
@@ -98,4 +95,105 @@ def draw_dog(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.ellipse(u, v, -0.03, 0.165, 0.045, 0.02), (0.55, 0.53, 0.53))
     for dx, dy in ((0.15, 0.3), (0.2, 0.35), (0.14, 0.38)):
         canvas.paint(c.disc(mirrored, v, dx + 0.03, dy, 0.014), ear * 0.5)
+    return canvas.rgb
+
+
+def sample_cat(rng) -> dict:
+    """Draw the parameters of one cat portrait."""
+    return {
+        **pose(rng),
+        **backdrop(rng),
+        "fur": _fur(rng),
+        "iris": IRIS[rng.integers(len(IRIS))] + rng.normal(0, 0.03, 3),
+        "ear_spread": rng.uniform(0.33, 0.42),
+        "ear_height": rng.uniform(0.3, 0.42),
+        "eye_gap": rng.uniform(0.21, 0.25),
+        "eye_open": rng.uniform(0.7, 1.0),
+        "pupil": rng.uniform(0.025, 0.05),
+        "stripes": rng.random() < 0.5,
+        "bib": rng.random() < 0.5,
+        "whiskers": rng.uniform(-0.05, 0.05),
+    }
+
+
+def draw_cat(p: dict, size: int) -> np.ndarray:
+    """Paint cat portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
+    x, y = c.grid(size)
+    canvas = c.Canvas(len(p["cx"]), size)
+    paint_backdrop(canvas, p, x, y)
+    fur = p["fur"]
+    dark, light = fur * 0.62, np.clip(fur * 0.6 + 0.42, 0, 1)
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"])
+    canvas.paint(c.ellipse(u, v, 0, 1.12, 0.52, 0.6), lit(fur * 0.88, v - 1))
+    canvas.paint(c.ellipse(u, v, 0, 0.98, 0.24, 0.42), light, p["bib"])
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"], p["tilt"])
+    mirrored = np.abs(u)
+    ear, tip = p["ear_spread"], -0.42 - p["ear_height"]
+    canvas.paint(c.polygon(mirrored, v, [(ear + 0.07, tip), (0.56, 0.0), (0.08, -0.38)]) - 0.02, lit(fur * 0.92, v))
+    canvas.paint(c.polygon(mirrored, v, [(ear + 0.05, tip + 0.13), (0.45, -0.18), (0.2, -0.4)]), PINK)
+    canvas.paint(c.ellipse(u, v, 0, 0.05, 0.58, 0.5), lit(fur, v))
+    for start, end, bar in ((0.0, 0.0, -0.22), (0.1, 0.13, -0.24)):
+        canvas.paint(c.segment(mirrored, v, start, bar, end, -0.4, 0.022), dark, p["stripes"])
+    for height in (0.08, 0.2):
+        canvas.paint(c.segment(mirrored, v, 0.44, height, 0.56, height - 0.04, 0.022), dark, p["stripes"])
+    canvas.paint(c.ellipse(mirrored, v, 0.1, 0.3, 0.145, 0.115), light)
+
+    gap, iris = p["eye_gap"], p["iris"]
+    eye = c.ellipse(mirrored, v, gap, -0.03, 0.125, 0.115 * p["eye_open"], 0.25)
+    canvas.paint(eye, iris)
+    canvas.paint(c.both(c.ellipse(mirrored, v, gap, -0.03, p["pupil"], 0.11), eye), c.INK)
+    canvas.paint(c.outline(eye, 0.014), dark * 0.5)
+    canvas.paint(c.either(*(c.disc(u, v, s * gap - 0.03, -0.065, 0.024) for s in (-1, 1))), c.WHITE)
+
+    nose = c.polygon(u, v, [(-0.06, 0.165), (0.06, 0.165), (0.0, 0.235)]) - 0.015
+    canvas.paint(c.segment(u, v, 0, 0.23, 0, 0.3, 0.012), NOSE)
+    canvas.paint(c.both(c.outline(c.disc(mirrored, v, 0.075, 0.29, 0.075), 0.012), 0.3 - v), NOSE)
+    canvas.paint(nose, (0.85, 0.5, 0.52))
+    for height, drop in ((0.24, -0.05), (0.3, 0.02), (0.35, 0.1)):
+        whisker = c.segment(mirrored, v, 0.17, height, 0.64, height + drop + p["whiskers"], 0.009)
+        canvas.paint(whisker, (0.97, 0.97, 0.97), 0.9)
+    return canvas.rgb
+
+
+def draw_sketch(p: dict, size: int) -> np.ndarray:
+    """Draw the dogs of ``draw_dog`` again as ink lines on paper, ``(n, 3, size, size)`` in ``[0, 1]``."""
+    x, y = c.grid(size)
+    canvas = c.Canvas(len(p["cx"]), size)
+    canvas.fill(c.colour(PAPER))
+
+    def ink(shape, half_width=0.016):
+        """Cover what lies behind with paper, then follow the rim."""
+        canvas.paint(shape, PAPER)
+        canvas.paint(c.outline(shape, half_width), c.INK)
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"])
+    ink(c.ellipse(u, v, 0, 1.12, 0.62, 0.56))
+    ink(c.both(c.ellipse(u, v, 0, 0.63, 0.44, 0.2), -c.ellipse(u, v, 0, 0.5, 0.52, 0.2)))
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"], p["tilt"])
+    mirrored = np.abs(u)
+    side = c.ellipse(mirrored, v, 0.55 + p["ear_drop"] / 2, -0.06 + p["ear_drop"], 0.17, 0.44, p["ear_turn"] * -1)
+    head = c.ellipse(u, v, 0, 0.03, 0.54, 0.6)
+    ink(side)
+    hatching = np.abs(np.mod(u + v, 0.11) - 0.055) - 0.008
+    canvas.paint(c.both(hatching, side + 0.03), c.INK, 0.75)
+    ink(head)
+    patch = c.both(c.ellipse(u * p["patch"], v, 0.25, -0.14, 0.2, 0.24, 0.3), head + 0.02)
+    canvas.paint(c.both(np.abs(np.mod(u - v, 0.09) - 0.045) - 0.008, patch), c.INK, 0.75 * (p["patch"] != 0))
+    canvas.paint(c.both(c.outline(c.ellipse(u, v, 0, 0.32, 0.3, 0.26), 0.011), head), c.INK)
+
+    eye, gap = p["eye_size"], p["eye_gap"]
+    ink(c.disc(mirrored, v, gap, -0.1, eye), 0.013)
+    canvas.paint(c.disc(mirrored, v, gap, -0.095, eye * 0.55), c.INK)
+    canvas.paint(c.either(*(c.disc(u, v, s * gap - 0.02, -0.12, eye * 0.2) for s in (-1, 1))), PAPER)
+    canvas.paint(c.segment(mirrored, v, gap - 0.06, -0.265, gap + 0.07, -0.25, 0.014), c.INK)
+
+    tongue = c.both(c.ellipse(u, v, 0, 0.49, 0.095, 0.14), 0.42 - v)
+    canvas.paint(c.outline(tongue, 0.012), c.INK, p["tongue"])
+    canvas.paint(c.both(c.outline(c.disc(mirrored, v, 0.1, 0.33, 0.1), 0.014), 0.35 - v), c.INK)
+    canvas.paint(c.segment(u, v, 0, 0.24, 0, 0.35, 0.014), c.INK)
+    canvas.paint(c.ellipse(u, v, 0, 0.2, 0.125, 0.088), c.INK)
+    canvas.paint(c.ellipse(u, v, -0.03, 0.165, 0.045, 0.02), PAPER)
     return canvas.rgb

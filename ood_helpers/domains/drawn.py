@@ -1,7 +1,7 @@
 """Drawn domains: a parametric, seeded generator for each, so that every picture comes with its labels.
 
-Image ``i`` of a domain depends on ``(seed, domain, i)`` alone: asking for more images extends a set and
-never changes it, and two seeds share no picture.
+Image ``i`` of a domain depends on ``(seed, stream, i)`` alone: asking for more images extends a set and
+never changes it, and two seeds share no picture.  Sketch ``i`` is dog ``i`` as a line drawing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from . import animals
+from . import animals, buildings, people, skies
 
 CHUNK = 16  # images drawn together: their planes stay in the processor's cache
 
@@ -30,22 +30,35 @@ class DrawnDomain:
         as ``(n, k)``.
     counterpart : str
         The data set of the paper that it stands for.
+    stream : str
+        The name that its random numbers are drawn under; domains that share it show the same subjects.
     """
 
     sample: Callable[[np.random.Generator], dict]
     draw: Callable[[dict, int], np.ndarray]
     counterpart: str
+    stream: str
 
 
 DRAWN = {
-    "dog": DrawnDomain(animals.sample_dog, animals.draw_dog, "AFHQ-Dog"),
+    "dog": DrawnDomain(animals.sample_dog, animals.draw_dog, "AFHQ-Dog", "dog"),
+    "cat": DrawnDomain(animals.sample_cat, animals.draw_cat, "AFHQ-Cat", "cat"),
+    "face": DrawnDomain(people.sample_face, people.draw_face, "CelebA-HQ", "face"),
+    "church": DrawnDomain(buildings.sample_church, buildings.draw_church, "LSUN-Church", "church"),
+    "bedroom": DrawnDomain(buildings.sample_bedroom, buildings.draw_bedroom, "LSUN-Bedroom", "bedroom"),
+    "sketch": DrawnDomain(animals.sample_dog, animals.draw_sketch, "line drawings of dogs", "dog"),
+    "galaxy": DrawnDomain(skies.sample_galaxy, skies.draw_galaxy, "Galaxy Zoo", "galaxy"),
+    "radiation": DrawnDomain(
+        skies.sample_radiation, skies.draw_radiation, "dust emission of molecular clouds", "radiation"
+    ),
 }
 
 
 def parameters(name: str, n: int, seed: int) -> dict[str, np.ndarray]:
     """Return the parameters of ``n`` images: numbers as ``(n,)``, vectors as ``(n, k)``."""
-    sample = DRAWN[name].sample
-    rows = [sample(np.random.default_rng([seed, crc32(name.encode()), i])) for i in range(n)]
+    domain = DRAWN[name]
+    stream = crc32(domain.stream.encode())
+    rows = [domain.sample(np.random.default_rng([seed, stream, i])) for i in range(n)]
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 

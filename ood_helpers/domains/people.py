@@ -8,7 +8,9 @@ from . import canvas as c
 from .animals import backdrop, lit, paint_backdrop, pose
 
 SKIN = np.array([[0.99, 0.87, 0.76], [0.93, 0.74, 0.58], [0.8, 0.58, 0.42], [0.58, 0.39, 0.27], [0.4, 0.26, 0.19]])
-HAIR = np.array([[0.1, 0.08, 0.08], [0.3, 0.18, 0.1], [0.52, 0.33, 0.16], [0.88, 0.72, 0.4], [0.62, 0.26, 0.12], [0.7, 0.7, 0.72]])
+HAIR = np.array(
+    [[0.1, 0.08, 0.08], [0.3, 0.18, 0.1], [0.52, 0.33, 0.16], [0.88, 0.72, 0.4], [0.62, 0.26, 0.12], [0.7, 0.7, 0.72]]
+)
 STYLES = ("short", "long", "bun")
 
 
@@ -59,7 +61,7 @@ def draw_face(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.disc(side, v, 0.17, 0.02, 0.048), p["iris"])
     canvas.paint(c.disc(side, v, 0.17, 0.02, 0.025), c.INK)
     canvas.paint(c.either(*(c.disc(u, v, s * 0.17 - 0.016, 0.002, 0.014) for s in (-1, 1))), c.WHITE)
-    canvas.paint(c.segment(side, v, 0.09, -0.1, 0.26, -0.115, 0.018), hair * 0.75)
+    canvas.paint(c.segment(side, v, 0.09, -0.115, 0.25, -0.095, 0.018), hair * 0.75)
     rims = c.either(c.outline(c.disc(side, v, 0.18, 0.03, 0.125), 0.014), c.segment(u, v, -0.06, 0.0, 0.06, 0.0, 0.012))
     canvas.paint(rims, (0.14, 0.13, 0.16), p["glasses"])
 

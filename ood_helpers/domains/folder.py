@@ -1,0 +1,77 @@
+"""A folder of image files as a domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files in a folder and the folders below it, sorted by path."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise FileNotFoundError(
+            f"name: no image ({', '.join(sorted(SUFFIXES))}) in the folder {str(folder)!r} or below, expected at least one"
+        )
+    return files
+
+
+def choose(folder: Path, n: int, seed: int) -> list[Path]:
+    """The first ``n`` of a folder's image files in an order drawn by ``seed``."""
+    files = image_files(folder)
+    if n > len(files):
+        raise ValueError(f"n: got {n}, expected at most {len(files)}, the number of images in {str(folder)!r}")
+    return [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:n]]
+
+
+def pictures(folder: Path, n: int, size: int, seed: int) -> np.ndarray:
+    """Read ``n`` of a folder's images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+    return np.stack([read_image(file, size) for file in choose(folder, n, seed)])
+
+
+def parameters(folder: Path, n: int, seed: int) -> dict[str, np.ndarray]:
+    """Where each of the images comes from: ``file``."""
+    return {"file": np.array([str(file) for file in choose(folder, n, seed)])}
+
+
+def read_image(file: Path, size: int) -> np.ndarray:
+    """Read one image, ``(3, size, size)`` in ``[0, 1]``: turned upright, flattened onto white, cropped to its centre square.
+
+    Enlarging or reducing is by Lanczos resampling with antialiasing.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read as an image; the message names it.
+    """
+    try:
+        with Image.open(file) as image:
+            upright = to_rgb(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"name: {str(file)!r} cannot be read as an image ({error})") from error
+    square = ImageOps.fit(upright, (size, size), Image.LANCZOS)
+    return np.asarray(square, np.float32).transpose(2, 0, 1) / 255
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Bring grey, palette, CMYK, 16-bit and transparent images to 8-bit RGB."""
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        flattened = Image.new("RGBA", image.size, "white")
+        flattened.alpha_composite(image.convert("RGBA"))
+        return flattened.convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_bytes(grey: np.ndarray) -> np.ndarray:
+    """Map deep grey values to bytes: whole numbers on the scale of their width, fractions on ``[0, 1]``."""
+    if grey.dtype.kind == "f":
+        scale = 1.0 if grey.max() <= 1 else 255.0 if grey.max() <= 255 else 65535.0
+    else:
+        scale = 255.0 if grey.max() <= 255 and grey.dtype.itemsize == 1 else 65535.0
+    return np.round(np.clip(grey / scale, 0, 1) * 255).astype(np.uint8)

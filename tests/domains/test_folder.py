@@ -1,0 +1,151 @@
+"""A folder of images: every kind of file in, clean pictures out, and clear words about what cannot be read."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ood_helpers as ood
+
+RNG = np.random.default_rng(0)
+
+
+def one(folder, size=32):
+    """The only image of a folder, ``(3, size, size)`` in ``[0, 1]``."""
+    return (ood.load_domain(folder, n=1, size=size)[0] + 1) / 2
+
+
+def smooth(height=48, width=48):
+    """A picture without detail, so that resampling and compression leave it alone."""
+    y, x = np.mgrid[:height, :width] / (max(height, width) - 1)
+    return np.uint8(np.round(255 * np.stack([x, y, (2 - x - y) / 2], -1)))
+
+
+def test_images_are_read_in_a_seeded_order_with_their_files(tmp_path):
+    (tmp_path / "below").mkdir()
+    for i in range(6):
+        Image.new("RGB", (10, 10), (40 * i,) * 3).save(tmp_path / ("below" if i % 2 else ".") / f"{i}.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    images, files = ood.load_domain(tmp_path, 6, 16, seed=1), ood.domain_parameters(tmp_path, 6, seed=1)["file"]
+    values = ((images[:, 0, 0, 0] + 1) / 2 * 255).round().int().tolist()
+    assert sorted(values) == [0, 40, 80, 120, 160, 200]
+    assert [int(file[-5]) * 40 for file in files] == values
+    assert torch.equal(ood.load_domain(str(tmp_path), 3, 16, seed=1), images[:3])
+    assert not torch.equal(ood.load_domain(tmp_path, 6, 16, seed=2), images)
+
+
+def test_the_centre_square_is_kept(tmp_path):
+    wide = np.zeros((40, 120, 3), np.uint8)
+    wide[:, 40:80] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    assert one(tmp_path)[:, :, 2:-2].min() == 1 and one(tmp_path).min() > 0.8
+
+
+def test_reducing_averages_instead_of_skipping(tmp_path):
+    """A one-pixel chequerboard turns grey; taking every eighth pixel would leave it black or white."""
+    board = np.indices((256, 256)).sum(0) % 2 * 255
+    Image.fromarray(np.uint8(board)).save(tmp_path / "board.png")
+    assert (one(tmp_path) - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(tmp_path, orientation):
+    upright = smooth()
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "camera.jpg", exif=exif, quality=98)
+    expected = torch.from_numpy(upright / 255).permute(2, 0, 1).float()
+    assert (one(tmp_path, 48) - expected).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "1", "CMYK", "YCbCr", "I;16", "I", "F", "PA"])
+def test_every_pixel_format_becomes_rgb(tmp_path, mode):
+    grey = mode in ("L", "LA", "1", "I;16", "I", "F")
+    picture = Image.fromarray(smooth()).convert("L") if grey else Image.fromarray(smooth())
+    if mode in ("I;16", "I"):
+        deep = np.asarray(picture).astype(np.uint16) * 257
+        image = Image.fromarray(deep if mode == "I;16" else deep.astype(np.int32))
+    elif mode == "F":
+        image = Image.fromarray(np.asarray(picture).astype(np.float32) / 255)
+    elif mode == "1":
+        picture = picture.point(lambda value: 255 * (value > 127))
+        image = picture.convert("1", dither=Image.Dither.NONE)
+    elif mode == "PA":
+        image = picture.quantize(256).convert("PA")
+    elif mode == "P":
+        image = picture.quantize(256)
+    else:
+        image = picture.convert(mode)
+    assert image.mode == mode
+    suffix = "tif" if mode in ("CMYK", "YCbCr", "I", "F", "PA") else "png"
+    image.save(tmp_path / f"picture.{suffix}")
+    expected = torch.from_numpy(np.array(picture.convert("RGB")) / 255).permute(2, 0, 1).float()
+    assert (one(tmp_path, 48) - expected).abs().mean() < (0.05 if "P" in mode else 0.01)
+
+
+def test_transparency_is_flattened_onto_white(tmp_path):
+    layers = np.zeros((20, 20, 4), np.uint8)
+    layers[:, 10:, 3] = 128
+    for name, image in (
+        ("rgba", Image.fromarray(layers)),
+        ("la", Image.fromarray(layers).convert("LA")),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        image.save(folder / "glass.png")
+        picture = one(folder, 20)
+        assert (picture[:, :, :8] - 1).abs().max() < 1e-6
+        assert (picture[:, :, 12:] - (1 - 128 / 255)).abs().max() < 0.01
+    folder = tmp_path / "palette"
+    folder.mkdir()
+    Image.new("P", (20, 20), 0).save(folder / "glass.png", transparency=0)
+    assert one(folder).min() == 1
+
+
+def test_sixteen_bits_agree_with_eight(tmp_path):
+    grey = np.asarray(Image.fromarray(smooth()).convert("L"))
+    for name, values in (("eight", grey), ("sixteen", grey.astype(np.uint16) * 257)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(values).save(tmp_path / name / "grey.png")
+    assert (one(tmp_path / "eight", 48) - one(tmp_path / "sixteen", 48)).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize("size", [8, 64, 200])
+def test_any_size_can_be_asked_for(tmp_path, size):
+    Image.fromarray(smooth(30, 50)).save(tmp_path / "a.webp")
+    assert one(tmp_path, size).shape == (3, size, size)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"these are not pixels")
+    with pytest.raises(ValueError, match=r"broken\.png' cannot be read as an image"):
+        ood.load_domain(tmp_path, n=1)
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    noise = Image.fromarray(RNG.integers(0, 255, (64, 64, 3), np.uint8))
+    noise.save(tmp_path / "cut.jpg")
+    content = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"cut\.jpg' cannot be read"):
+        ood.load_domain(tmp_path, n=1)
+
+
+def test_an_empty_folder_a_missing_one_and_one_with_too_few(tmp_path):
+    with pytest.raises(FileNotFoundError, match="name: no image"):
+        ood.load_domain(tmp_path, n=1)
+    with pytest.raises(FileNotFoundError, match="or the path of a folder"):
+        ood.load_domain(tmp_path / "missing", n=1)
+    Image.new("RGB", (9, 9)).save(tmp_path / "only.png")
+    with pytest.raises(ValueError, match="n: got 2, expected at most 1"):
+        ood.load_domain(tmp_path, n=2)
