@@ -15,7 +15,8 @@ def image_files(folder: Path) -> list[Path]:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
         raise FileNotFoundError(
-            f"name: no image ({', '.join(sorted(SUFFIXES))}) in the folder {str(folder)!r} or below, expected at least one"
+            f"name: no image in the folder {str(folder)!r} or below it, expected at least one of "
+            + ", ".join(sorted(SUFFIXES))
         )
     return files
 
@@ -39,9 +40,10 @@ def parameters(folder: Path, n: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def read_image(file: Path, size: int) -> np.ndarray:
-    """Read one image, ``(3, size, size)`` in ``[0, 1]``: turned upright, flattened onto white, cropped to its centre square.
+    """Read one image as float32 ``(3, size, size)`` in ``[0, 1]``.
 
-    Enlarging or reducing is by Lanczos resampling with antialiasing.
+    It is turned upright, flattened onto white, cropped to its centre square and resized with an antialiasing
+    Lanczos filter.
 
     Raises
     ------

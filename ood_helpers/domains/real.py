@@ -46,7 +46,7 @@ def digit_pictures(n: int, size: int, seed: int) -> np.ndarray:
 
 
 def crop_parameters(n: int, seed: int) -> dict[str, np.ndarray]:
-    """Squares within the photographs: ``photograph`` (0 a temple, 1 a flower), ``left``, ``top`` and ``side`` in pixels."""
+    """Squares in the photographs: ``photograph`` (0 a temple, 1 a flower); ``left``, ``top``, ``side`` in pixels."""
     rows = [_crop(np.random.default_rng([seed, i])) for i in range(n)]
     return dict(zip(("photograph", "left", "top", "side"), np.array(rows).T, strict=True))
 

@@ -160,7 +160,9 @@ def sample_radiation(rng) -> dict:
 def draw_radiation(p: dict, size: int) -> np.ndarray:
     """Develop dust fields, ``(n, 3, size, size)`` in ``[0, 1]``: red 250, green 24 and blue 4.5 micrometers."""
     x, y = c.grid(size)
-    cloud = np.stack([random_field(int(seed), slope, size) for seed, slope in zip(p["cloud"].flat, p["slope"].flat)])
+    cloud = np.stack(
+        [random_field(int(seed), slope, size) for seed, slope in zip(p["cloud"].flat, p["slope"].flat, strict=True)]
+    )
     veil = np.stack([random_field(int(seed) + 1, 3.2, size) for seed in p["cloud"].flat])
     density = np.exp(p["contrast"] * cloud)
     filaments = np.exp(-((veil / 0.18) ** 2)) * density**1.5

@@ -1,0 +1,93 @@
+"""Draw ``method.png``, the picture on the welcome page: ``python book/draw_method.py`` (two minutes on two cores)."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.patches import FancyBboxPatch
+
+import ood_helpers as ood
+from ood_helpers.pages import figures
+from ood_helpers.training import sample
+
+DOMAINS = ("church", "face", "galaxy")
+LEVEL = {"t": 800, "steps": 50, "solver": "dpm2m"}
+BLUE, ORANGE, INK = "#0173b2", "#c25b00", "#222222"
+
+
+def neighbours(latents: torch.Tensor, k: int = 3) -> torch.Tensor:
+    """Indices of the ``k`` latents that lie closest together."""
+    distances = torch.cdist(latents.flatten(1), latents.flatten(1))
+    nearest = distances.topk(k, largest=False)
+    return nearest.indices[nearest.values.sum(1).argmin()]
+
+
+def between(latents: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    """A new latent among a few: their combination around the mean of all, at the mean radius."""
+    mean = latents.mean(0)
+    new = mean + (latents[group] - mean).sum(0) / len(group) ** 0.5
+    return new * (latents.flatten(1).norm(dim=1).mean() / new.norm())
+
+
+def study(model, name: str, n: int = 24):
+    """Two images of a domain, their latents, a new latent among theirs and the image that it becomes."""
+    images = ood.load_domain(name, n=n, size=64, seed=7)
+    latents = ood.invert(model, images, **LEVEL)
+    group = neighbours(latents)
+    new = between(latents, group)
+    made = ood.denoise(model, new[None], **LEVEL)[0]
+    shown = group[:2]
+    return [images[shown[0]], made, images[shown[1]]], [latents[shown[0]], new, latents[shown[1]]]
+
+
+def put(figure, picture, x, y, width, edge=INK, line=0.8):
+    """Place a picture with its lower left corner at ``(x, y)``, in units of the figure's width."""
+    height = figure.get_figwidth() / figure.get_figheight()
+    axis = figure.add_axes((x, y * height, width, width * height))
+    axis.imshow(picture)
+    axis.set(xticks=[], yticks=[])
+    for spine in axis.spines.values():
+        spine.set(edgecolor=edge, linewidth=line)
+
+
+def draw(model, path: Path) -> None:
+    """Lay out images below, latents above and the frozen model in between."""
+    figure = plt.figure(figsize=(12, 5.4), dpi=140)
+    page = figure.add_axes((0, 0, 1, 1))
+    page.set(xlim=(0, 1), ylim=(0, 0.45))
+    page.axis("off")
+
+    band = FancyBboxPatch((0.015, 0.185), 0.97, 0.08, boxstyle="round,pad=0,rounding_size=0.012", fc="#eef3f7", ec=BLUE)
+    page.add_patch(band)
+    page.text(0.03, 0.236, "One frozen model,", fontsize=14, weight="bold", color=BLUE, va="center")
+    page.text(0.03, 0.211, "trained on drawn dogs only", fontsize=12, color=INK, va="center")
+    for k, dog in enumerate(sample(model, 3, seed=4)):
+        put(figure, figures.to_picture(dog), 0.235 + 0.064 * k, 0.196, 0.058)
+    page.text(0.45, 0.236, r"up: invert, $\mathrm{d}y/\mathrm{d}\sigma=\varepsilon_\theta(x_t,t)$", fontsize=13, va="center")
+    page.text(0.45, 0.211, "down: denoise, the same equation", fontsize=13, va="center")
+    page.text(0.965, 0.236, "no weight is changed", fontsize=13, ha="right", va="center", color=INK)
+
+    side, gap, group = 0.092, 0.008, 0.325
+    for g, name in enumerate(DOMAINS):
+        pictures, latents = study(model, name)
+        left = 0.0225 + g * group
+        for k, (picture, latent) in enumerate(zip(pictures, latents, strict=True)):
+            x, colour = left + k * (side + gap), ORANGE if k == 1 else INK
+            line = 3 if k == 1 else 0.8
+            put(figure, figures.latent_picture(latent), x, 0.31, side, colour, line)
+            put(figure, figures.to_picture(picture), x, 0.045, side, colour, line)
+            style = "-|>" if k == 1 else "<|-|>"
+            arrow = {"arrowstyle": style, "color": colour, "lw": 2.2, "mutation_scale": 18}
+            for top, bottom in ((0.307, 0.266), (0.184, 0.14)):
+                page.annotate("", (x + side / 2, bottom), (x + side / 2, top), arrowprops=arrow)
+            label = ("unseen image", "new image", "unseen image")[k]
+            page.text(x + side / 2, 0.03, label, ha="center", va="center", fontsize=11, color=colour)
+            label = ("latent", "new latent", "latent")[k]
+            page.text(x + side / 2, 0.418, label, ha="center", va="center", fontsize=11, color=colour)
+    figure.savefig(path, facecolor="white")
+
+
+if __name__ == "__main__":
+    import sys
+
+    draw(ood.load_model(sys.argv[1] if len(sys.argv) > 1 else "toy-dog"), Path(__file__).with_name("method.png"))
