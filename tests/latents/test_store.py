@@ -1,0 +1,132 @@
+"""The store of latents: whatever moment its writer is killed at, nothing is lost, nothing comes twice."""
+
+import json
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from ood_helpers.latents.store import BATCHES, DATA, LatentStore
+
+SHAPE = (3, 4, 5)
+SETTINGS = {"image_shape": SHAPE, "model": "toy-dog", "t": 800}
+
+
+def batches(n=6, size=4):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(size, *SHAPE, generator=generator) for _ in range(n)]
+
+
+def test_what_is_appended_is_read_back_to_the_bit(tmp_path):
+    store = LatentStore(tmp_path / "deep" / "store", SETTINGS)
+    assert len(store) == 0 and store.array.shape == (0, *SHAPE)
+    for batch in batches():
+        store.append(batch)
+    again = LatentStore(tmp_path / "deep" / "store")
+    assert len(again) == 24 and again.settings["model"] == "toy-dog" and again.image_shape == SHAPE
+    assert torch.equal(again.tensor(), torch.cat(batches()))
+    assert torch.equal(again.tensor(5, 9), torch.cat(batches())[5:9])
+    again.verify()
+
+
+def test_reading_is_through_a_read_only_memory_map(tmp_path):
+    store = LatentStore(tmp_path / "store", SETTINGS)
+    store.append(batches()[0])
+    assert isinstance(store.array, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        store.array[0] = 0
+
+
+def test_other_settings_are_refused_and_both_are_shown(tmp_path):
+    LatentStore(tmp_path / "store", SETTINGS)
+    LatentStore(tmp_path / "store", SETTINGS)
+    with pytest.raises(ValueError, match=r"made with \{'t': 800\}, expected \{'t': 999\}"):
+        LatentStore(tmp_path / "store", SETTINGS | {"t": 999})
+
+
+def test_bad_input_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no store of latents"):
+        LatentStore(tmp_path / "store")
+    with pytest.raises(ValueError, match="image_shape"):
+        LatentStore(tmp_path / "store", {"t": 800})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(ValueError, match=r"thesis\.tex"):
+        LatentStore(tmp_path / "full", SETTINGS)
+    store = LatentStore(tmp_path / "store", SETTINGS)
+    for bad, error in ((torch.zeros(2, 3, 4, 6), ValueError), (torch.full((1, *SHAPE), np.nan), ValueError)):
+        with pytest.raises(error, match="latents"):
+            store.append(bad)
+    assert len(store) == 0
+
+
+def test_a_second_writer_is_kept_out(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    store = LatentStore(tmp_path / "store", SETTINGS)
+    with open(store.path / BATCHES, "r+b") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            store.append(batches()[0])
+    store.append(batches()[0])
+
+
+def test_damage_is_found(tmp_path):
+    store = LatentStore(tmp_path / "store", SETTINGS)
+    for batch in batches(3):
+        store.append(batch)
+    with open(store.path / DATA, "r+b") as data:
+        data.seek(5 * 4 * 60)
+        data.write(b"\xff")
+    with pytest.raises(OSError, match="latents 4 to 7 are damaged"):
+        store.verify()
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 7))
+def test_a_torn_end_of_either_file_does_not_count(tmp_path, cut):
+    """As after a power cut: the last batch is only partly in the data, or its line only partly in the log."""
+    whole, torn = LatentStore(tmp_path / "whole", SETTINGS), LatentStore(tmp_path / "torn", SETTINGS)
+    for number, batch in enumerate(batches()):
+        whole.append(batch)
+        torn.append(batch)
+        if number == 2:
+            log = (torn.path / BATCHES).read_bytes()
+            lines = log.splitlines(keepends=True)
+            (torn.path / BATCHES).write_bytes(b"".join(lines[:-1]) + lines[-1][: cut % len(lines[-1])])
+            data = (torn.path / DATA).read_bytes()
+            (torn.path / DATA).write_bytes(data[: len(data) - cut])
+            assert len(torn) == 8
+            torn.append(batch)
+    for name in (DATA, BATCHES):
+        assert (whole.path / name).read_bytes() == (torn.path / name).read_bytes()
+
+
+def write(path, count=400):
+    """Append what is still missing, image after image numbered as in an undisturbed run."""
+    store = LatentStore(path, SETTINGS)
+    for batch in batches(count)[len(store) // 4 :]:
+        store.append(batch)
+
+
+def test_a_writer_killed_at_random_moments_leaves_what_an_undisturbed_one_does(tmp_path):
+    rng = np.random.default_rng(0)
+    fork = multiprocessing.get_context("fork")
+    reached = []
+    for _ in range(60):
+        writer = fork.Process(target=write, args=(tmp_path / "killed",))
+        writer.start()
+        time.sleep(rng.uniform(0, 0.08))
+        writer.kill()
+        writer.join()
+        if (tmp_path / "killed" / "settings.json").exists():
+            reached.append(len(LatentStore(tmp_path / "killed")))
+    assert reached == sorted(reached)
+    assert len({n for n in reached if 0 < n < 1600}) >= 3, "too few kills fell into the writing to show anything"
+    write(tmp_path / "killed")
+    store = LatentStore(tmp_path / "killed")
+    store.verify()
+    assert torch.equal(store.tensor(), torch.cat(batches(400)))
+    stops = [json.loads(line)["stop"] for line in (store.path / BATCHES).read_text().splitlines()]
+    assert stops == list(range(4, 1601, 4))
+    assert (store.path / DATA).stat().st_size == 1600 * 4 * 60
