@@ -63,7 +63,9 @@ def draw(model, path: Path) -> None:
     page.text(0.03, 0.211, "trained on drawn dogs only", fontsize=12, color=INK, va="center")
     for k, dog in enumerate(sample(model, 3, seed=4)):
         put(figure, figures.to_picture(dog), 0.235 + 0.064 * k, 0.196, 0.058)
-    page.text(0.45, 0.236, r"up: invert, $\mathrm{d}y/\mathrm{d}\sigma=\varepsilon_\theta(x_t,t)$", fontsize=13, va="center")
+    page.text(
+        0.45, 0.236, r"up: invert, $\mathrm{d}y/\mathrm{d}\sigma=\varepsilon_\theta(x_t,t)$", fontsize=13, va="center"
+    )
     page.text(0.45, 0.211, "down: denoise, the same equation", fontsize=13, va="center")
     page.text(0.965, 0.236, "no weight is changed", fontsize=13, ha="right", va="center", color=INK)
 

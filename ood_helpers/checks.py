@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 import torch
 
 
@@ -52,3 +53,20 @@ def check_images(name: str, x, shape: tuple[int, int, int] | None = None) -> tor
             " (map bytes by x / 127.5 - 1; clamp reconstructions)"
         )
     return x
+
+
+def check_rows(name: str, x, fewest: int = 1) -> np.ndarray:
+    """Return ``x`` as a view of at least ``fewest`` rows, ``(n, d)`` float32; a memory map stays on the disk.
+
+    ``x`` is a Tensor, an ndarray, or something with an ``array``, such as a `LatentStore`.
+    """
+    x = getattr(x, "array", x)
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu().numpy()
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{name}: got {type(x).__name__}, expected a Tensor, an array or a store of shape (n, ...)")
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: got dtype {x.dtype}, expected floating point")
+    if x.ndim < 2 or len(x) < fewest:
+        raise ValueError(f"{name}: got shape {x.shape}, expected (n, ...) with n >= {fewest}")
+    return x.reshape(len(x), -1).astype(np.float32, copy=False)

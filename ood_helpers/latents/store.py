@@ -4,7 +4,7 @@ A store is a folder of three files.
 
     settings.json   what made the latents; written once, and a store made with other settings is refused
     latents.f32     the numbers, image after image, little-endian float32
-    batches.jsonl   one line per batch, {"stop": images so far, "crc32": of this batch}, written once the batch is on the disk
+    batches.jsonl   one line per batch, {"stop": images so far, "crc32": of this batch}, written once it is on the disk
 
 What follows the last whole line does not count and is cut off when writing goes on.
 """
@@ -147,7 +147,9 @@ def _create(path: Path, settings: dict | None) -> None:
     path.mkdir(parents=True, exist_ok=True)
     strangers = {entry.name for entry in path.iterdir()} - {DATA, BATCHES, SETTINGS + ".new"}
     if strangers:
-        raise ValueError(f"path: {str(path)!r} holds other things ({', '.join(sorted(strangers))}), expected a new folder")
+        raise ValueError(
+            f"path: {str(path)!r} holds other things ({', '.join(sorted(strangers))}), expected a new folder"
+        )
     for name in (DATA, BATCHES):
         (path / name).write_bytes(b"")
     with open(path / (SETTINGS + ".new"), "w") as file:

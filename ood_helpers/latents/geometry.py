@@ -1,0 +1,128 @@
+"""Where latents lie: the angles and distances of Table 3, over all pairs and all triples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from ..checks import check_rows
+from .gram import Gram, gram
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a quantity over all pairs, triples or points."""
+
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} ± {self.std:.2g}"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The geometry of one cloud of ``n`` points in ``d`` dimensions.
+
+    Attributes
+    ----------
+    pair_angle : Spread
+        Degrees; the angle at a point between two others, over all triples. Its mean is 60 for *every* cloud, since
+        the angles of a triangle add up to 180: only its spread says something.
+    origin_angle : Spread
+        Degrees; the angle at the origin between two points, over all pairs.
+    pair_distance : Spread
+        Over all pairs.
+    radius : Spread
+        Distance from the origin, over all points.
+    n, d : int
+    """
+
+    pair_angle: Spread
+    origin_angle: Spread
+    pair_distance: Spread
+    radius: Spread
+    n: int
+    d: int
+
+    def __str__(self) -> str:
+        rows = (field.name for field in fields(self) if field.type == "Spread")
+        return f"{self.n} points, d = {self.d}: " + ", ".join(f"{k.replace('_', ' ')} {getattr(self, k)}" for k in rows)
+
+
+def geometry(latents) -> Geometry:
+    """Measure angles, distances and radii of a cloud (Table 3 and Sec. C.6), over all its pairs and triples.
+
+    Parameters
+    ----------
+    latents : Tensor, ndarray, LatentStore or Gram
+        ``(n, ...)`` float, ``n >= 3``.
+
+    Returns
+    -------
+    Geometry
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are fewer than three points or they are not finite, or two of them coincide.
+
+    Examples
+    --------
+    >>> geometry(torch.randn(100, 3, 64, 64)).radius.mean  # near sqrt(3 * 64 * 64) = 110.85
+    """
+    g = as_gram("latents", latents, 3)
+    pairs = np.triu_indices(len(g), 1)
+    squares = g.squared_distances[pairs]
+    if not squares.all():
+        i, j = (index[np.argmin(squares)] for index in pairs)
+        raise ValueError(f"latents: points {i} and {j} coincide, expected different ones")
+    radius = np.sqrt(np.diag(g.products))
+    cosine = g.products[pairs] / (radius[pairs[0]] * radius[pairs[1]])
+    return Geometry(
+        pair_angle=_triangle_angles(g.squared_distances),
+        origin_angle=_spread(np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
+        pair_distance=_spread(np.sqrt(squares)),
+        radius=_spread(radius),
+        n=len(g),
+        d=g.dimension,
+    )
+
+
+def as_gram(name: str, latents, fewest: int) -> Gram:
+    """Return the Gram matrix of at least ``fewest`` points, computing it if it is not one already."""
+    if isinstance(latents, Gram):
+        if len(latents) < fewest:
+            raise ValueError(f"{name}: got {len(latents)} points, expected at least {fewest}")
+        return latents
+    return gram(check_rows(name, latents, fewest))
+
+
+def _spread(values: np.ndarray) -> Spread:
+    return Spread(float(values.mean()), float(values.std()))
+
+
+def _triangle_angles(squared: np.ndarray) -> Spread:
+    """Mean and standard deviation of the angle at k of the triangle i, j, k, over all of them.
+
+    By the law of cosines, ``cos = (D_ik + D_jk - D_ij) / (2 sqrt(D_ik D_jk))``; deviations from 60 degrees are
+    summed, which keeps digits where all angles are alike.
+    """
+    distances = torch.from_numpy(squared)
+    n = len(distances)
+    total, total_square = 0.0, 0.0
+    off_diagonal = ~torch.eye(n, dtype=torch.bool)
+    for k in range(n):
+        side = distances[k]
+        root = side.sqrt()
+        cosine = (side[:, None] + side - distances).float() / (2 * root[:, None] * root).float()
+        others = off_diagonal & (side > 0) & (side > 0)[:, None]
+        angle = torch.rad2deg(torch.acos(cosine.clamp(-1, 1))) - 60
+        angle = torch.where(others, angle, torch.zeros_like(angle))
+        total += float(angle.sum(dtype=torch.float64))
+        total_square += float(angle.square().sum(dtype=torch.float64))
+    count = n * (n - 1) * (n - 2)
+    mean = total / count
+    return Spread(60 + mean, float(np.sqrt(max(total_square / count - mean**2, 0))))

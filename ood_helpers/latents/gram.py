@@ -1,0 +1,119 @@
+"""One Gram matrix holds all that pairwise statistics need: distances, angles, radii, centres, the linear kernel.
+
+    G_ij = <x_i, x_j>,   |x_i - x_j|^2 = G_ii + G_jj - 2 G_ij
+
+It costs one pass over the data and ``n^2 d`` multiplications and additions, and is used for everything after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.blas import ssyrk
+
+from ..checks import check_rows
+
+PANEL = 2**24  # numbers held at a time: 64 MB
+NEAR = 1e-2  # a squared distance below this share of the offsets' squares has lost digits and is computed anew
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Inner products and distances of ``n`` points.
+
+    Attributes
+    ----------
+    products : ndarray
+        ``<x_i, x_j>``, float64 ``(n, n)``.
+    squared_distances : ndarray
+        ``|x_i - x_j|^2``, float64 ``(n, n)``.
+    dimension : int
+        ``d``.
+    """
+
+    products: np.ndarray
+    squared_distances: np.ndarray
+    dimension: int
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def __getitem__(self, rows) -> Gram:
+        """The Gram matrix of some of the points."""
+        block = np.ix_(rows, rows) if not isinstance(rows, slice) else (rows, rows)
+        return Gram(self.products[block], self.squared_distances[block], self.dimension)
+
+
+def gram(*clouds) -> Gram:
+    """Compute the Gram matrix of all points of one or several clouds, in that order.
+
+    Parameters
+    ----------
+    *clouds : Tensor, ndarray or memory map
+        float32 ``(n, ...)`` each, with the same ``d`` numbers per point. They are read once, a few columns at
+        a time, and may be larger than memory.
+
+    Returns
+    -------
+    Gram
+        Products are formed in float32 over short stretches of ``d`` and added up in float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a cloud is no finite floating array, or the dimensions differ.
+    """
+    rows = [check_rows(f"clouds[{i}]", cloud) for i, cloud in enumerate(clouds)]
+    dimension = rows[0].shape[1]
+    for i, cloud in enumerate(rows):
+        if cloud.shape[1] != dimension:
+            raise ValueError(f"clouds[{i}]: got d = {cloud.shape[1]}, expected {dimension} as in clouds[0]")
+    sizes = [len(cloud) for cloud in rows]
+    member = np.repeat(np.eye(len(rows)), sizes, axis=0)  # (n, clouds): which cloud each point belongs to
+    n = len(member)
+    # each point is its cloud's mean plus an offset; offsets are short, so float32 serves for their products
+    offsets, along, means = np.zeros((n, n)), np.zeros((n, len(rows))), np.zeros((len(rows), len(rows)))
+    squared_radii = np.zeros(n)
+    width = max(1, min(dimension, PANEL // n, 4096))
+    panel = np.empty((n, width), np.float32)
+    for start in range(0, dimension, width):
+        columns = panel[:, : min(width, dimension - start)]
+        np.concatenate([cloud[:, start : start + width] for cloud in rows], out=columns)
+        squared_radii += np.einsum("ij,ij->i", columns, columns, dtype=np.float64)
+        mean = (member.T @ columns / np.array(sizes)[:, None]).astype(np.float32)
+        columns -= member.astype(np.float32) @ mean
+        # the lower triangle of columns @ columns.T: half the work of a full product
+        offsets += ssyrk(1.0, columns.T, trans=1, lower=1)
+        mean = mean.astype(np.float64)
+        along += columns @ mean.T
+        means += mean @ mean.T
+    if not np.isfinite(np.trace(offsets) + np.trace(means)):
+        raise ValueError("clouds: hold NaN or infinity, expected finite values")
+    offsets = np.tril(offsets) + np.tril(offsets, -1).T
+    to_other = along @ member.T  # <offset of i, mean of j's cloud>
+    between = member @ means @ member.T
+    products = offsets + (to_other + to_other.T) + between
+    np.fill_diagonal(products, squared_radii)
+
+    lengths = np.diag(offsets)
+    own, gaps = np.diag(to_other), np.diag(between)[:, None] + np.diag(between) - 2 * between
+    squared_distances = (
+        (lengths[:, None] + lengths - 2 * offsets) + 2 * (own[:, None] + own - to_other - to_other.T) + gaps
+    )
+    np.fill_diagonal(squared_distances, 0)
+    _recompute_near(squared_distances, lengths, rows)
+    return Gram(products, squared_distances, dimension)
+
+
+def _recompute_near(distances, lengths, rows) -> None:
+    """Take the difference itself where two points are so close that the formula cancels."""
+    first = np.cumsum([0, *map(len, rows)])
+
+    def point(i):
+        cloud = np.searchsorted(first, i, "right") - 1
+        return rows[cloud][i - first[cloud]].astype(np.float64)
+
+    for i, j in np.argwhere(np.tril(distances < NEAR * (lengths[:, None] + lengths), -1)):
+        difference = point(i) - point(j)
+        distances[i, j] = distances[j, i] = difference @ difference
