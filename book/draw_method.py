@@ -15,29 +15,24 @@ LEVEL = {"t": 800, "steps": 50, "solver": "dpm2m"}
 BLUE, ORANGE, INK = "#0173b2", "#c25b00", "#222222"
 
 
-def neighbours(latents: torch.Tensor, k: int = 3) -> torch.Tensor:
-    """Indices of the ``k`` latents that lie closest together."""
-    distances = torch.cdist(latents.flatten(1), latents.flatten(1))
-    nearest = distances.topk(k, largest=False)
-    return nearest.indices[nearest.values.sum(1).argmin()]
-
-
-def between(latents: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
-    """A new latent among a few: their combination around the mean of all, at the mean radius."""
+def between(latents: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+    """A new latent among two: half way between them around the mean of all, as far from it as they are."""
     mean = latents.mean(0)
-    new = mean + (latents[group] - mean).sum(0) / len(group) ** 0.5
-    return new * (latents.flatten(1).norm(dim=1).mean() / new.norm())
+    offsets = latents[pair] - mean
+    middle = offsets.sum(0)
+    return mean + middle * (offsets.flatten(1).norm(dim=1).mean() / middle.norm())
 
 
-def study(model, name: str, n: int = 24):
-    """Two images of a domain, their latents, a new latent among theirs and the image that it becomes."""
+def study(model, name: str, n: int = 150):
+    """The two images of a domain whose latents are closest, those latents, and what lies between them."""
     images = ood.load_domain(name, n=n, size=64, seed=7)
-    latents = ood.invert(model, images, **LEVEL)
-    group = neighbours(latents)
-    new = between(latents, group)
-    made = ood.denoise(model, new[None], **LEVEL)[0]
-    shown = group[:2]
-    return [images[shown[0]], made, images[shown[1]]], [latents[shown[0]], new, latents[shown[1]]]
+    latents = ood.invert(model, images, progress=False, **LEVEL)
+    distances = torch.cdist(latents.flatten(1), latents.flatten(1)).fill_diagonal_(torch.inf)
+    pair = torch.tensor(divmod(int(distances.argmin()), n))
+    new = between(latents, pair)
+    made = ood.denoise(model, new[None], progress=False, **LEVEL)[0]
+    (first, second), (here, there) = images[pair], latents[pair]
+    return [first, made, second], [here, new, there]
 
 
 def put(figure, picture, x, y, width, edge=INK, line=0.8):
