@@ -23,12 +23,14 @@ def between(latents: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
     return mean + middle * (offsets.flatten(1).norm(dim=1).mean() / middle.norm())
 
 
-def study(model, name: str, n: int = 150):
+def study(model, name: str, n: int = 120):
     """The two images of a domain whose latents are closest, those latents, and what lies between them."""
     images = ood.load_domain(name, n=n, size=64, seed=7)
+    if name == "galaxy":
+        images = images[ood.domain_parameters(name, n=n, seed=7)["kind"] == 0]  # ellipticals
     latents = ood.invert(model, images, progress=False, **LEVEL)
     distances = torch.cdist(latents.flatten(1), latents.flatten(1)).fill_diagonal_(torch.inf)
-    pair = torch.tensor(divmod(int(distances.argmin()), n))
+    pair = torch.tensor(divmod(int(distances.argmin()), len(images)))
     new = between(latents, pair)
     made = ood.denoise(model, new[None], progress=False, **LEVEL)[0]
     (first, second), (here, there) = images[pair], latents[pair]

@@ -49,8 +49,10 @@ class Recipe:
         The training set: how many pictures, how large, and the seed that draws them.
     steps, batch : int
         Optimiser steps and images per step.
-    learning_rate, warmup : float, int
-        Peak of the cosine learning-rate schedule and the steps that lead to it.
+    learning_rate, warmup, decay : float, int, int
+        Peak of the cosine learning-rate schedule, the steps that lead to it, and the step at which it would reach 0.
+        Training stops before: longer training sharpens the network, and its walks through unseen images become less
+        faithful (a DDIM round trip of 100 cats: MAE 0.0137 after 4,000 steps, 0.0150 after 7,000).
     ema_decay : float
         Decay of the moving average of the weights; the average is what is saved.
     """
@@ -61,10 +63,11 @@ class Recipe:
     images: int = 20_000
     size: int = 64
     seed: int = TRAINING_SEED
-    steps: int = 7_000
+    steps: int = 4_000
     batch: int = 32
     learning_rate: float = 6e-4
     warmup: int = 200
+    decay: int = 7_000
     ema_decay: float = 0.999
 
 
@@ -168,7 +171,7 @@ def train(
     torch.manual_seed(recipe.seed)
     network = build_network(recipe).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
-    schedule = get_cosine_schedule_with_warmup(optimiser, recipe.warmup, recipe.steps)
+    schedule = get_cosine_schedule_with_warmup(optimiser, recipe.warmup, recipe.decay)
     average = EMAModel(network.parameters(), decay=recipe.ema_decay)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
     record = _resume(output, parts, recipe) or {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "loss": []}
@@ -212,7 +215,7 @@ def export(network: UNet2DModel, recipe: Recipe, record: dict, output: Path) -> 
 
 
 def sample(model, n: int, seed: int, t: int = 800, steps: int = 100) -> torch.Tensor:
-    """Generate ``n`` images of the training domain from standard normal latents by ancestral sampling, ``(n, C, H, W)``.
+    """Generate ``n`` images of the training domain, ``(n, C, H, W)``, by ancestral sampling from a standard normal.
 
     The walk starts at ``t = 800`` because a small network with group normalisation does not see the mean colour of
     noise, one of 4,096 numbers per channel. The walk then keeps that colour, a random number with standard

@@ -26,7 +26,7 @@ class FrozenModel:
     """
 
     name: str
-    alphas_cumprod: torch.Tensor
+    alphas_cumprod: torch.Tensor = field(repr=False)
     image_shape: tuple[int, int, int]
     predictor: Callable[[torch.Tensor, torch.Tensor, torch.dtype | None], torch.Tensor] = field(repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
