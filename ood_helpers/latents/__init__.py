@@ -1,0 +1,1 @@
+"""What a walk leaves behind: latents on disk, and where they lie."""

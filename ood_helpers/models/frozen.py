@@ -113,5 +113,6 @@ class NetworkPredictor:
 
     def _in(self, dtype):
         if dtype not in self._copies:
-            self._copies[dtype] = copy.deepcopy(self.network).to(dtype)
+            # Module.to: that of diffusers logs a warning about modules to be kept in float32, even if there are none
+            self._copies[dtype] = torch.nn.Module.to(copy.deepcopy(self.network), dtype)
         return self._copies[dtype]

@@ -10,6 +10,7 @@ import numpy as np
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH = 8.0  # inches: the text column of the book
 PALETTE = "colorblind"
@@ -81,7 +82,7 @@ def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str
     return figure
 
 
-def panels(n: int, height: float = 3.6) -> tuple[Figure, np.ndarray]:
+def panels(n: int, height: float = 3.8) -> tuple[Figure, np.ndarray]:
     """Return a figure of the text column's width and its ``n`` axes side by side."""
     return plt.subplots(1, n, figsize=(WIDTH * 1.15, height), layout="constrained")
 
@@ -104,16 +105,25 @@ def curves(
     for (label, (x, y)), marker in zip(lines.items(), "osD^vPX*<>"[: len(lines)], strict=True):
         ax.plot(x, y, marker=marker, markersize=5, label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+    for letter in log:
+        ax.set(**{f"{letter}scale": "log"})
+        axis = getattr(ax, f"{letter}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     if legend == "outside":
         ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     elif legend:
         ax.legend(frameon=False, fontsize=9, loc=legend)
     sns.despine(ax=ax)
     return ax
+
+
+def shared_legend(figure: Figure, ax):
+    """Put one legend under all panels of a figure, with the labels of one of them; return it."""
+    return figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
+    )
 
 
 def save_sheet(images: torch.Tensor, path: str | os.PathLike, columns: int = 10, zoom: int = 2) -> None:
