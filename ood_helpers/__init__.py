@@ -25,6 +25,8 @@ _HOME = {
     "LatentStore": "latents.store",
     "gram": "latents.gram",
     "geometry": "latents.geometry",
+    "centre_distance": "latents.separability",
+    "separability": "latents.separability",
     "reconstruction_error": "evaluation.reconstruction",
     "round_trip": "evaluation.reconstruction",
     "latent_error": "evaluation.reconstruction",

@@ -1,0 +1,89 @@
+"""Centres and linear classifiers, against direct formulas, scikit-learn on the raw points, and known nulls."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.svm import SVC
+
+from ood_helpers.latents.gram import gram
+from ood_helpers.latents.separability import centre_distance, centre_distance_of, separability
+
+
+def cloud(n, d, shift=0.0, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def test_centre_distance_is_that_of_the_sample_means():
+    a, b = cloud(30, 200), cloud(20, 200, 0.3, seed=1)
+    found = centre_distance(a, b)
+    x, y = a.double().numpy(), b.double().numpy()
+    plug_in = np.linalg.norm(x.mean(0) - y.mean(0))
+    floor = x.var(0, ddof=1).sum() / 30 + y.var(0, ddof=1).sum() / 20
+    assert found.plug_in == pytest.approx(plug_in, rel=1e-6)
+    assert found.noise_floor == pytest.approx(np.sqrt(floor), rel=1e-6)
+    assert found.squared == pytest.approx(plug_in**2 - floor, rel=1e-5)
+    assert found.threshold == 200**0.25
+    assert centre_distance_of(gram(a, b), 30) == found
+
+
+def test_two_samples_of_one_gaussian_show_the_noise_floor_and_nothing_else():
+    """E|m_a - m_b|^2 = 2 d / n; over 200 repetitions the unbiased estimate averages to 0 within 4 standard errors."""
+    d, n = 400, 25
+    found = [centre_distance(cloud(n, d, seed=2 * k), cloud(n, d, seed=2 * k + 1)) for k in range(200)]
+    squared = np.array([f.squared for f in found])
+    assert abs(squared.mean()) < 4 * squared.std() / np.sqrt(200)
+    assert np.mean([f.noise_floor**2 for f in found]) == pytest.approx(2 * d / n, rel=0.01)
+    assert np.mean([f.plug_in**2 for f in found]) == pytest.approx(2 * d / n, rel=0.05)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_the_standard_error_is_the_scatter_over_repetitions(shift):
+    found = [centre_distance(cloud(25, 300, seed=2 * k), cloud(25, 300, shift, seed=2 * k + 1)) for k in range(300)]
+    scatter = np.std([f.squared for f in found])
+    # a scatter of 300 is known to 4 %
+    assert np.sqrt(np.mean([f.squared_error**2 for f in found])) == pytest.approx(scatter, rel=0.15)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.2])
+def test_the_precomputed_kernel_decides_as_a_linear_machine_on_the_points(shift):
+    a, b = cloud(60, 500), cloud(40, 500, shift, seed=1)
+    points, labels = torch.cat([a, b]).double().numpy() / np.sqrt(500), np.repeat([0, 1], [60, 40])
+    train, test = train_test_split(np.arange(100), test_size=0.3, stratify=labels, random_state=0)
+    machine = SVC(kernel="linear", C=1.0).fit(points[train], labels[train])
+    found = separability(a, b, permutations=0)
+    assert found.accuracy == machine.score(points[test], labels[test])
+    assert found.training_accuracy == machine.score(points[train], labels[train])
+
+
+def test_far_clouds_are_told_apart_and_equal_ones_are_not():
+    far = separability(cloud(100, 300), cloud(100, 300, 0.5, seed=1))
+    same = separability(cloud(100, 300), cloud(100, 300, seed=1))
+    assert far.accuracy == 1 and far.p_value == 0.05
+    # 60 held-out points: 0.5 within 4 standard deviations of 0.065
+    assert abs(same.accuracy - 0.5) < 0.26 and abs(same.null.mean() - 0.5) < 0.06
+    assert same.training_accuracy > 0.9  # with d > n it says nothing
+
+
+def test_p_values_are_uniform_for_equal_clouds():
+    """At a level of 10 %, 100 repetitions reject 10 +- 3 times; 22 or more with probability 2e-4 (seeds fixed)."""
+    rejections = sum(
+        separability(cloud(20, 50, seed=2 * k), cloud(20, 50, seed=2 * k + 1), seed=k).p_value <= 0.1
+        for k in range(100)
+    )
+    assert rejections < 22
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: centre_distance(cloud(2, 5), cloud(9, 5)), r"a: got shape \(2, 5\)"),
+        (lambda: centre_distance(cloud(9, 5), cloud(9, 6)), "got d = 6, expected 5"),
+        (lambda: separability(cloud(9, 5), cloud(2, 5)), r"b: got shape \(2, 5\)"),
+        (lambda: separability(cloud(9, 5), cloud(9, 5), test_size=1.0), "test_size: got 1.0"),
+        (lambda: separability(cloud(9, 5), cloud(9, 5), permutations=-1), "permutations: got -1"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
