@@ -25,6 +25,7 @@ _HOME = {
     "LatentStore": "latents.store",
     "gram": "latents.gram",
     "geometry": "latents.geometry",
+    "gaussianity": "latents.gaussianity",
     "centre_distance": "latents.separability",
     "separability": "latents.separability",
     "reconstruction_error": "evaluation.reconstruction",
