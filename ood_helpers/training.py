@@ -110,7 +110,7 @@ def build_scheduler(recipe: Recipe) -> DDPMScheduler:
 
 def training_pictures(recipe: Recipe) -> torch.Tensor:
     """Draw the training set, uint8 ``(images, 3, size, size)``."""
-    pictures = drawn.pictures(recipe.domain, recipe.images, recipe.size, recipe.seed)
+    pictures = drawn.pictures(recipe.domain, range(recipe.images), recipe.size, recipe.seed)
     return torch.from_numpy((pictures * 255).round().astype(np.uint8))
 
 

@@ -16,7 +16,7 @@ def list_domains() -> list[str]:
     return [*drawn.DRAWN, *real.REAL]
 
 
-def load_domain(name, n: int = 200, size: int = 64, seed: int = 0) -> torch.Tensor:
+def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 0) -> torch.Tensor:
     """Return images of a domain.
 
     Parameters
@@ -31,11 +31,14 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0) -> torch.Tens
         Height and width in pixels, at least 8.
     seed : int
         Which images: the pictures drawn, or the order in which real images are taken.
+    start : int
+        Number of the first image, to take a long series piece by piece.
 
     Returns
     -------
     torch.Tensor
-        float32 ``(n, 3, size, size)`` in ``[-1, 1]``.  The first ``m`` of ``n`` images are those of ``n = m``.
+        float32 ``(n, 3, size, size)`` in ``[-1, 1]``: images ``start`` to ``start + n`` of a series without end, or of
+        as many as there are.
 
     Raises
     ------
@@ -45,22 +48,23 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0) -> torch.Tens
         If ``n``, ``size`` or ``seed`` is out of range, a folder or data set has fewer than ``n`` images, or
         a file cannot be read (it is named).
     """
-    n, size, seed = check_integer("n", n, 1), check_integer("size", size, 8), check_integer("seed", seed, 0)
+    chosen = _numbers(n, start)
+    size, seed = check_integer("size", size, 8), check_integer("seed", seed, 0)
     if name in drawn.DRAWN:
-        images = drawn.pictures(name, n, size, seed)
+        images = drawn.pictures(name, chosen, size, seed)
     elif name in real.REAL:
-        images = real.REAL[name].pictures(n, size, seed)
+        images = real.REAL[name].pictures(chosen, size, seed)
     else:
-        images = folder.pictures(_folder(name), n, size, seed)
+        images = folder.pictures(_folder(name), chosen, size, seed)
     return torch.from_numpy(np.ascontiguousarray(images)).mul_(2).sub_(1)
 
 
-def domain_parameters(name, n: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return what is known of each image of ``load_domain(name, n, seed=seed)``, for use as labels.
+def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict[str, np.ndarray]:
+    """Return what is known of each image of `load_domain`, for use as labels.
 
     Parameters
     ----------
-    name, n, seed
+    name, n, seed, start
         As in :func:`load_domain`.
 
     Returns
@@ -74,12 +78,17 @@ def domain_parameters(name, n: int = 200, seed: int = 0) -> dict[str, np.ndarray
     FileNotFoundError, ValueError
         As in :func:`load_domain`.
     """
-    n, seed = check_integer("n", n, 1), check_integer("seed", seed, 0)
+    chosen, seed = _numbers(n, start), check_integer("seed", seed, 0)
     if name in drawn.DRAWN:
-        return drawn.parameters(name, n, seed)
+        return drawn.parameters(name, chosen, seed)
     if name in real.REAL:
-        return real.REAL[name].parameters(n, seed)
-    return folder.parameters(_folder(name), n, seed)
+        return real.REAL[name].parameters(chosen, seed)
+    return folder.parameters(_folder(name), chosen, seed)
+
+
+def _numbers(n: int, start: int) -> range:
+    start = check_integer("start", start, 0)
+    return range(start, start + check_integer("n", n, 1))
 
 
 def _folder(name) -> Path:

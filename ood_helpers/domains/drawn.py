@@ -54,17 +54,17 @@ DRAWN = {
 }
 
 
-def parameters(name: str, n: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the parameters of ``n`` images: numbers as ``(n,)``, vectors as ``(n, k)``."""
+def parameters(name: str, numbers: range, seed: int) -> dict[str, np.ndarray]:
+    """Return the parameters of the images with these numbers: numbers as ``(n,)``, vectors as ``(n, k)``."""
     domain = DRAWN[name]
     stream = crc32(domain.stream.encode())
-    rows = [domain.sample(np.random.default_rng([seed, stream, i])) for i in range(n)]
+    rows = [domain.sample(np.random.default_rng([seed, stream, i])) for i in numbers]
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
-def pictures(name: str, n: int, size: int, seed: int) -> np.ndarray:
-    """Draw ``n`` images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
-    labels = parameters(name, n, seed)
+def pictures(name: str, numbers: range, size: int, seed: int) -> np.ndarray:
+    """Draw the images with these numbers, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+    n, labels = len(numbers), parameters(name, numbers, seed)
     images = np.empty((n, 3, size, size), np.float32)
     for start in range(0, n, CHUNK):
         part = {key: _as_planes(values[start : start + CHUNK]) for key, values in labels.items()}

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .real import draw
+
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
 
@@ -21,22 +23,21 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def choose(folder: Path, n: int, seed: int) -> list[Path]:
-    """The first ``n`` of a folder's image files in an order drawn by ``seed``."""
+def choose(folder: Path, numbers: range, seed: int) -> list[Path]:
+    """Those of a folder's image files with these numbers in an order drawn by ``seed``."""
     files = image_files(folder)
-    if n > len(files):
-        raise ValueError(f"n: got {n}, expected at most {len(files)}, the number of images in {str(folder)!r}")
-    return [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:n]]
+    order = draw(len(files), numbers, seed, f"the number of images in {str(folder)!r}")
+    return [files[i] for i in order]
 
 
-def pictures(folder: Path, n: int, size: int, seed: int) -> np.ndarray:
-    """Read ``n`` of a folder's images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
-    return np.stack([read_image(file, size) for file in choose(folder, n, seed)])
+def pictures(folder: Path, numbers: range, size: int, seed: int) -> np.ndarray:
+    """Read some of a folder's images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+    return np.stack([read_image(file, size) for file in choose(folder, numbers, seed)])
 
 
-def parameters(folder: Path, n: int, seed: int) -> dict[str, np.ndarray]:
+def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]:
     """Where each of the images comes from: ``file``."""
-    return {"file": np.array([str(file) for file in choose(folder, n, seed)])}
+    return {"file": np.array([str(file) for file in choose(folder, numbers, seed)])}
 
 
 def read_image(file: Path, size: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Are latents draws from a standard normal distribution?  Tests that can fail, each with its null distribution.
 
-Angles and distances of Table 3 look Gaussian for many clouds that are not.  The statistics here are functions of all
-``n d`` numbers for which the distribution under ``N(0, I)`` is known, exactly or to high accuracy, at any ``n`` and ``d``.
+Angles and distances of Table 3 look Gaussian for many clouds that are not.  The statistics here use all ``n d``
+numbers, and their distribution under ``N(0, I)`` is known, exactly or to high accuracy, at any ``n`` and ``d``.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _neighbours(rows, shape) -> NormalityTest:
 
 
 def _spectrum(rows, shape) -> NormalityTest:
-    """White noise has independent, exponentially distributed power in every pair of modes: the ratio is F distributed."""
+    """White noise has independent, exponentially distributed power in all modes: the ratio is F distributed."""
     height, width = shape[2:]
     ky, kx = np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
     # the columns kx = 0 and kx = 1/2 hold each mode twice, or modes that are real

@@ -30,10 +30,12 @@ def test_more_images_extend_a_set_and_labels_go_with_them(name):
     n = CHUNK + 3
     many, few = ood.load_domain(name, n=n, size=32, seed=5), ood.load_domain(name, n=4, size=32, seed=5)
     assert torch.equal(many[:4], few)
+    assert torch.equal(many[4:], ood.load_domain(name, n=n - 4, size=32, seed=5, start=4))
     labels, first = ood.domain_parameters(name, n=n, seed=5), ood.domain_parameters(name, n=4, seed=5)
     for key, values in labels.items():
         assert len(values) == n
         assert np.array_equal(values[:4], first[key])
+        assert np.array_equal(values[7:9], ood.domain_parameters(name, n=2, seed=5, start=7)[key])
 
 
 @drawn
@@ -200,6 +202,7 @@ def test_a_random_field_has_the_stated_spectrum_and_variance(slope):
         ({"n": 2.5}, TypeError, "n: got 2.5"),
         ({"size": 4}, ValueError, "size: got 4"),
         ({"seed": -1}, ValueError, "seed: got -1"),
+        ({"start": -1}, ValueError, "start: got -1"),
         ({"name": "dgo"}, FileNotFoundError, "name: got 'dgo', expected one of dog, cat"),
         ({"name": 3}, TypeError, "name: got int"),
         ({"name": "digits", "n": 1798}, ValueError, "n: got 1798, expected at most 1797"),
