@@ -22,6 +22,7 @@ _HOME = {
     "path": "kernels.walk",
     "inversion_levels": "kernels.levels",
     "generation_levels": "kernels.levels",
+    "inverted_latents": "latents.inverted",
     "LatentStore": "latents.store",
     "gram": "latents.gram",
     "geometry": "latents.geometry",

@@ -86,6 +86,13 @@ def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict
     return folder.parameters(_folder(name), chosen, seed)
 
 
+def domain_files(name) -> list[str]:
+    """What of a domain lies outside this package: names and sizes in bytes of a folder's images, else nothing."""
+    if name in drawn.DRAWN or name in real.REAL:
+        return []
+    return [f"{file.relative_to(name)} {file.stat().st_size}" for file in folder.image_files(_folder(name))]
+
+
 def _numbers(n: int, start: int) -> range:
     start = check_integer("start", start, 0)
     return range(start, start + check_integer("n", n, 1))

@@ -10,6 +10,8 @@ No network, no training: the truth against which every solver is tested.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from . import schedules
@@ -56,13 +58,26 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
     mean, variance = mean.expand(shape), variance.expand(shape)
     table = schedules.alphas_cumprod(schedule)
 
-    def predict(x, t, dtype=None):
-        a = schedules.alpha_at(table, t).to(x.device)[:, None, None, None]
-        mu, s2 = mean.to(x.device), variance.to(x.device)
+    return FrozenModel("closed-form Gaussian", table, shape, GaussianPredictor(mean, variance, table))
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPredictor:
+    """The formula at the head of this module, for ``mean`` and ``variance`` of shape ``(C, H, W)``."""
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+    alphas_cumprod: torch.Tensor
+
+    def __call__(self, x, t, dtype=None):
+        a = schedules.alpha_at(self.alphas_cumprod, t).to(x.device)[:, None, None, None]
+        mu, s2 = self.mean.to(x.device), self.variance.to(x.device)
         gain = (1 - a).sqrt() / (a * s2 + 1 - a)
         return gain.to(x.dtype) * (x - (a.sqrt() * mu).to(x.dtype))
 
-    return FrozenModel("closed-form Gaussian", table, shape, predict)
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What decides the predictions."""
+        return {"mean": self.mean, "variance": self.variance}
 
 
 def gaussian_flow(model_mean, model_variance, alpha_from: float, alpha_to: float, x: torch.Tensor) -> torch.Tensor:

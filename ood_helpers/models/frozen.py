@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -71,6 +72,15 @@ class FrozenModel:
         return self.predictor(x, t, dtype)
 
 
+def fingerprint(model: FrozenModel) -> str:
+    """Return a hash of a model's weights and schedule: two models with one hash make the same predictions."""
+    digest = hashlib.sha256(model.alphas_cumprod.numpy().tobytes())
+    for name, tensor in sorted(model.predictor.tensors().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 class CountedModel:
     """A frozen model that counts how often it is asked: the NFE of every solver, measured.
 
@@ -110,6 +120,10 @@ class NetworkPredictor:
         network = self.network if dtype is None else self._in(dtype)
         label = t.clamp(min=0).to(x.device, torch.float32)
         return network(x.to(network.dtype), label).sample[:, : self.channels].to(x.dtype)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What decides the predictions."""
+        return self.network.state_dict()
 
     def _in(self, dtype):
         if dtype not in self._copies:

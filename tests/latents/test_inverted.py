@@ -1,0 +1,85 @@
+"""Latents of a domain on disk: made once, whatever happens on the way, and told apart by what made them."""
+
+import json
+
+import pytest
+import torch
+
+import ood_helpers as ood
+from ood_helpers.latents import inverted
+from ood_helpers.models.frozen import fingerprint
+from ood_helpers.training import untrained
+
+MODEL = ood.gaussian_model(0.1, 0.25, image_shape=(3, 16, 16))
+QUICK = {"t": 100, "steps": 4, "progress": False}
+
+
+def test_the_store_holds_what_invert_returns(tmp_path):
+    store = ood.inverted_latents(MODEL, "cat", 20, folder=tmp_path, seed=3, **QUICK)
+    expected = ood.invert(MODEL, ood.load_domain("cat", 20, 16, seed=3), **QUICK)
+    assert len(store) == 20
+    torch.testing.assert_close(store.tensor(), expected)
+    assert store.settings["solver"] == "ddim" and store.settings["weights"] == fingerprint(MODEL)
+
+
+def test_a_second_call_inverts_nothing_and_a_longer_one_only_what_is_missing(tmp_path, monkeypatch):
+    counted = []
+
+    def counting(model, images, **settings):
+        counted.append(len(images))
+        return invert(model, images, **settings)
+
+    invert = inverted.invert
+    monkeypatch.setattr(inverted, "invert", counting)
+    first = ood.inverted_latents(MODEL, "dog", 32, folder=tmp_path, **QUICK)
+    again = ood.inverted_latents(MODEL, "dog", 10, folder=tmp_path, **QUICK)
+    assert counted == [16, 16] and again.path == first.path and len(again) == 32
+    ood.inverted_latents(MODEL, "dog", 40, folder=tmp_path, **QUICK)
+    assert counted == [16, 16, 8]
+
+
+def test_an_interrupted_run_ends_bit_for_bit_like_an_undisturbed_one(tmp_path, monkeypatch):
+    network = untrained("toy-dog")
+
+    def failing(*arguments, **settings):
+        if calls.pop() == "die":
+            raise KeyboardInterrupt
+        return invert(*arguments, **settings)
+
+    invert, calls = inverted.invert, ["die", "go"]
+    monkeypatch.setattr(inverted, "invert", failing)
+    options = {"t": 10, "steps": 2, "precision": "float32", "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        ood.inverted_latents(network, "cat", 24, folder=tmp_path / "a", **options)
+    monkeypatch.setattr(inverted, "invert", invert)
+    resumed = ood.inverted_latents(network, "cat", 24, folder=tmp_path / "a", **options)
+    whole = ood.inverted_latents(network, "cat", 24, folder=tmp_path / "b", **options)
+    assert torch.equal(resumed.tensor(), whole.tensor())
+
+
+def test_other_settings_make_another_store(tmp_path):
+    paths = {
+        ood.inverted_latents(model, name, 2, folder=tmp_path, **(QUICK | change)).path
+        for model, name, change in (
+            (MODEL, "cat", {}),
+            (MODEL, "dog", {}),
+            (MODEL, "cat", {"seed": 1}),
+            (MODEL, "cat", {"steps": 5}),
+            (MODEL, "cat", {"solver": "heun"}),
+            (ood.gaussian_model(0.1, 0.26, image_shape=(3, 16, 16)), "cat", {}),
+        )
+    }
+    assert len(paths) == 6
+    for path in paths:
+        assert json.loads((path / "settings.json").read_text())["ood_helpers"] == ood.__version__
+
+
+def test_a_changed_folder_makes_another_store(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "pictures" / "a.png")
+    first = ood.inverted_latents(MODEL, tmp_path / "pictures", 1, folder=tmp_path / "latents", **QUICK)
+    Image.new("RGB", (20, 20), "blue").save(tmp_path / "pictures" / "b.png")
+    second = ood.inverted_latents(MODEL, tmp_path / "pictures", 1, folder=tmp_path / "latents", **QUICK)
+    assert first.path != second.path
