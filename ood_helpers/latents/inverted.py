@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def inverted_latents(
     -------
     LatentStore
         Its ``settings`` say what made it: the model and a hash of its weights, the domain, the seed, the walk, the
-        precision that was used and the version of the package.
+        precision that was used, and the version and a hash of the code: after an edit of it, latents are made anew.
 
     Raises
     ------
@@ -74,6 +75,7 @@ def inverted_latents(
         "precision": names.get(network_dtype(model, precision), "closed form"),
         "device": model.device.type,
         "ood_helpers": version("ood-helpers"),
+        "code": _code_fingerprint(),
     }
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]
     store = LatentStore(Path(folder) / f"{model.name}-{Path(str(domain)).name}-{digest}".replace(" ", "-"), settings)
@@ -93,3 +95,11 @@ def inverted_latents(
             )
         )
     return store
+
+
+@cache
+def _code_fingerprint() -> str:
+    """Hash of the modules that latents depend on: those of models, domains and kernels."""
+    package = Path(__file__).parents[1]
+    sources = sorted(file for room in ("models", "domains", "kernels") for file in (package / room).glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:16]

@@ -73,7 +73,17 @@ class FrozenModel:
 
 
 def fingerprint(model: FrozenModel) -> str:
-    """Return a hash of a model's weights and schedule: two models with one hash make the same predictions."""
+    """Return a hash of a model's weights and schedule: two models with one hash make the same predictions.
+
+    Raises
+    ------
+    TypeError
+        If the predictor does not tell by ``tensors()`` what decides its predictions.
+    """
+    if not hasattr(model.predictor, "tensors"):
+        raise TypeError(
+            f"model: got a predictor {type(model.predictor).__name__} without tensors(), expected one with it"
+        )
     digest = hashlib.sha256(model.alphas_cumprod.numpy().tobytes())
     for name, tensor in sorted(model.predictor.tensors().items()):
         digest.update(name.encode())

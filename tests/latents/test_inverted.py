@@ -74,6 +74,18 @@ def test_other_settings_make_another_store(tmp_path):
         assert json.loads((path / "settings.json").read_text())["ood_helpers"] == ood.__version__
 
 
+def test_latents_of_edited_code_are_not_taken_for_those_of_the_new(tmp_path, monkeypatch):
+    before = ood.inverted_latents(MODEL, "cat", 2, folder=tmp_path, **QUICK)
+    monkeypatch.setattr(inverted, "_code_fingerprint", lambda: "edited")
+    assert ood.inverted_latents(MODEL, "cat", 2, folder=tmp_path, **QUICK).path != before.path
+
+
+def test_a_model_that_cannot_be_told_from_others_is_refused(tmp_path):
+    anonymous = ood.FrozenModel("mine", MODEL.alphas_cumprod, (3, 16, 16), lambda x, t, dtype: x)
+    with pytest.raises(TypeError, match="without tensors"):
+        ood.inverted_latents(anonymous, "cat", 2, folder=tmp_path, **QUICK)
+
+
 def test_a_changed_folder_makes_another_store(tmp_path):
     from PIL import Image
 
