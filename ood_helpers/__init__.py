@@ -23,6 +23,7 @@ _HOME = {
     "inversion_levels": "kernels.levels",
     "generation_levels": "kernels.levels",
     "inverted_latents": "latents.inverted",
+    "climbing_latents": "latents.inverted",
     "LatentStore": "latents.store",
     "gram": "latents.gram",
     "geometry": "latents.geometry",

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from ..checks import check_integer, check_rows
+from .spectrum import covariance_eigenvalues, largest_eigenvalue_law, marchenko_pastur
 
 BINS = 4096  # of equal probability, for comparing distributions of many numbers
 CHUNK = 64  # latents in memory at a time
@@ -88,7 +89,8 @@ def gaussianity(latents, seed: int = 0) -> Gaussianity:
         ``projections``: the same for projections on random orthonormal directions, which look normal for almost any
         cloud in many dimensions.  ``radius``: its mean over ``sqrt(d)``.  ``neighbours``: correlation of
         adjacent pixels.  ``spectrum``: power at wavelengths above 8 pixels over the rest.  ``sphericity``: variance of
-        the covariance matrix's eigenvalues over their squared mean, less what finite ``n`` brings.
+        the covariance matrix's eigenvalues over their squared mean, less what finite ``n`` brings.  ``eigenvalues``:
+        the largest of them over the upper edge of Marchenko and Pastur's law.
 
     Raises
     ------
@@ -106,6 +108,7 @@ def gaussianity(latents, seed: int = 0) -> Gaussianity:
         _neighbours(rows, shape),
         _spectrum(rows, shape),
         _sphericity(rows),
+        _eigenvalues(rows),
     )
     return Gaussianity(tests, *rows.shape)
 
@@ -200,3 +203,15 @@ def _sphericity(rows) -> NormalityTest:
     u = np.square(products).sum() / (n * n * d * mean_eigenvalue**2) - 1
     p = 2 * stats.norm.sf(abs(n * u - d - 1) / 2)
     return NormalityTest("sphericity", "spread of eigenvalues", float(u - (d + 1) / n), 0.0, float(p))
+
+
+def _eigenvalues(rows) -> NormalityTest:
+    """White noise keeps its eigenvalues below an edge, up to Tracy and Widom's law; structure sticks out."""
+    n, d = rows.shape
+    found = covariance_eigenvalues(rows)
+    largest = found[0] / (found.sum() / d)
+    law, edge = largest_eigenvalue_law(n, d), marchenko_pastur(n, d).high
+    p = 2 * min(law.cdf(largest), law.sf(largest))
+    return NormalityTest(
+        "eigenvalues", "largest over the edge", float(largest / edge), float(law.mean() / edge), float(p)
+    )

@@ -70,9 +70,11 @@ def gram(*clouds) -> Gram:
         if cloud.shape[1] != dimension:
             raise ValueError(f"clouds[{i}]: got d = {cloud.shape[1]}, expected {dimension} as in clouds[0]")
     sizes = [len(cloud) for cloud in rows]
-    member = np.repeat(np.eye(len(rows)), sizes, axis=0)  # (n, clouds): which cloud each point belongs to
+    # each point is its cloud's mean plus an offset; offsets are short, so float32 serves for their products.
+    # means are counted from the first, whose share then cancels exactly in distances
+    member = np.repeat(np.eye(len(rows)), sizes, axis=0)  # (n, clouds): which means add up to a point's
+    member[:, 0] = 1
     n = len(member)
-    # each point is its cloud's mean plus an offset; offsets are short, so float32 serves for their products
     offsets, along, means = np.zeros((n, n)), np.zeros((n, len(rows))), np.zeros((len(rows), len(rows)))
     squared_radii = np.zeros(n)
     width = max(1, min(dimension, PANEL // n, 4096))
@@ -81,12 +83,15 @@ def gram(*clouds) -> Gram:
         columns = panel[:, : min(width, dimension - start)]
         np.concatenate([cloud[:, start : start + width] for cloud in rows], out=columns)
         squared_radii += np.einsum("ij,ij->i", columns, columns, dtype=np.float64)
-        mean = (member.T @ columns / np.array(sizes)[:, None]).astype(np.float32)
-        columns -= member.astype(np.float32) @ mean
-        # the lower triangle of columns @ columns.T: half the work of a full product
-        offsets += ssyrk(1.0, columns.T, trans=1, lower=1)
-        mean = mean.astype(np.float64)
+        parts = np.split(columns, np.cumsum(sizes)[:-1])
+        mean = np.stack([part.mean(axis=0) for part in parts])
+        for part, centre in zip(parts, mean, strict=True):
+            part -= centre
+        mean[1:] -= mean[0]
+        # one triangle of columns @ columns.T, the lower one here: half the work of a full product
+        offsets += ssyrk(1.0, columns.T, trans=1).T
         along += columns @ mean.T
+        mean = mean.astype(np.float64)
         means += mean @ mean.T
     if not np.isfinite(np.trace(offsets) + np.trace(means)):
         raise ValueError("clouds: hold NaN or infinity, expected finite values")
@@ -104,6 +109,12 @@ def gram(*clouds) -> Gram:
     np.fill_diagonal(squared_distances, 0)
     _recompute_near(squared_distances, lengths, rows)
     return Gram(products, squared_distances, dimension)
+
+
+def products_about_means(squared_distances: np.ndarray) -> np.ndarray:
+    """Inner products of two clouds' offsets from their own means, by centring their squared distances twice."""
+    rows, columns = (squared_distances.mean(axis, keepdims=True) for axis in (1, 0))
+    return -(squared_distances - rows - columns + squared_distances.mean()) / 2
 
 
 def _recompute_near(distances, lengths, rows) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ..checks import check_integer
+import torch
+from tqdm import tqdm
+
+from ..checks import check_choice, check_integer
 from ..domains import domain_files, load_domain
+from ..kernels.levels import inversion_levels
 from ..kernels.runtime import PRECISIONS, network_dtype
-from ..kernels.walk import invert
+from ..kernels.walk import EXPLICIT, invert, path
 from ..models.frozen import fingerprint
 from .store import LatentStore
 
@@ -60,6 +66,73 @@ def inverted_latents(
         As from `load_domain` and `invert`.
     """
     check_integer("n", n, 1)
+    walk = {"t": t, "steps": steps, "solver": solver, "grid": grid}
+    store = _store(folder, model, domain, seed, precision, walk)
+    for start in range(len(store), n, BATCH):
+        images = _images(model, domain, n, seed, start)
+        store.append(invert(model, images, **walk, precision=precision, progress=progress, batch_size=BATCH))
+    return store
+
+
+def climbing_latents(
+    model,
+    domain,
+    n: int,
+    heights: Sequence[int],
+    *,
+    folder: str | os.PathLike,
+    seed: int = 0,
+    steps: int = 40,
+    solver: str = "dpm2m",
+    precision: str = "float32",
+    progress: bool = True,
+) -> dict[int, LatentStore]:
+    """Return latents of a domain's first ``n`` images at several heights, all from one walk to the highest.
+
+    Parameters
+    ----------
+    model, domain, n, folder, seed, progress
+        As for `inverted_latents`.
+    heights : sequence of int
+        Timesteps, in any order.
+    steps : int
+        Of the walk to the highest, even in ``log sigma``; the heights are added to its levels.
+    solver : {"ddim", "ab2", "heun", "dpm2m"}
+    precision
+        As in `invert`; by default float32, since these latents serve as a reference for others.
+
+    Returns
+    -------
+    dict of int to LatentStore
+        By height, ascending. Killed halfway it continues, and repeats a batch that some stores lack.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As from `load_domain` and `inversion_levels`, or if there is no height.
+    """
+    check_integer("n", n, 1)
+    check_choice("solver", solver, EXPLICIT)
+    heights = sorted({check_integer("heights", t, 0) for t in heights})
+    if not heights:
+        raise ValueError("heights: got none, expected at least one timestep")
+    spread = inversion_levels(model.alphas_cumprod, heights[-1], steps, "log-snr")
+    grid = sorted({level.t for level in spread} | set(map(float, heights)))
+    levels = inversion_levels(model.alphas_cumprod, grid=grid)
+    walk = {"steps": len(grid) - 1, "solver": solver, "grid": grid}
+    stores = {t: _store(folder, model, domain, seed, precision, {"t": t, **walk}) for t in heights}
+    starts = range(min(map(len, stores.values())), n, BATCH)
+    for start in tqdm(starts, "climb", disable=not progress, leave=False, file=sys.stderr):
+        images = _images(model, domain, n, seed, start)
+        for level, latents in path(model, images, levels, EXPLICIT[solver], precision=precision):
+            store = stores.get(int(level.t)) if level.t.is_integer() else None
+            if store is not None and len(store) < start + len(latents):
+                store.append(latents[len(store) - start :])
+    return stores
+
+
+def _store(folder, model, domain, seed: int, precision: str, walk: dict) -> LatentStore:
+    """Open the store of these settings, or make an empty one."""
     names = {kind: name for name, kind in PRECISIONS.items()}
     settings = {
         "model": model.name,
@@ -68,33 +141,19 @@ def inverted_latents(
         "files": hashlib.sha256("\n".join(domain_files(domain)).encode()).hexdigest()[:16],
         "seed": seed,
         "image_shape": list(model.image_shape),
-        "t": t,
-        "steps": steps,
-        "solver": solver,
-        "grid": grid,
+        **walk,
         "precision": names.get(network_dtype(model, precision), "closed form"),
         "device": model.device.type,
         "ood_helpers": version("ood-helpers"),
         "code": _code_fingerprint(),
     }
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]
-    store = LatentStore(Path(folder) / f"{model.name}-{Path(str(domain)).name}-{digest}".replace(" ", "-"), settings)
-    for start in range(len(store), n, BATCH):
-        images = load_domain(domain, min(BATCH, n - start), model.image_shape[-1], seed, start)
-        store.append(
-            invert(
-                model,
-                images.to(model.device),
-                t=t,
-                steps=steps,
-                solver=solver,
-                grid=grid,
-                precision=precision,
-                progress=progress,
-                batch_size=BATCH,
-            )
-        )
-    return store
+    name = f"{model.name}-{Path(str(domain)).name}-{digest}".replace(" ", "-")
+    return LatentStore(Path(folder) / name, settings)
+
+
+def _images(model, domain, n: int, seed: int, start: int) -> torch.Tensor:
+    return load_domain(domain, min(BATCH, n - start), model.image_shape[-1], seed, start).to(model.device)
 
 
 @cache

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from ..checks import check_integer, check_rows
-from .gram import Gram, gram
+from .gram import Gram, gram, products_about_means
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,11 @@ def _pair_variance(within_a, within_b, between) -> float:
     ``2 tr(S_a^2) / (n_a (n_a - 1)) + 2 tr(S_b^2) / (n_b (n_b - 1)) + 4 tr(S_a S_b) / (n_a n_b)``; each trace is the
     variance of the inner products of two points' offsets.
     """
-    total = 4 * _about_means(between).var() / between.size
+    total = 4 * products_about_means(between).var() / between.size
     for within in (within_a, within_b):
         n = len(within)
-        total += 2 * _about_means(within)[np.triu_indices(n, 1)].var() / (n * (n - 1))
+        total += 2 * products_about_means(within)[np.triu_indices(n, 1)].var() / (n * (n - 1))
     return float(total)
-
-
-def _about_means(squared_distances: np.ndarray) -> np.ndarray:
-    """Inner products of two clouds' offsets from their own means, by centring the squared distances twice."""
-    rows, columns = (squared_distances.mean(axis, keepdims=True) for axis in (1, 0))
-    return -(squared_distances - rows - columns + squared_distances.mean()) / 2
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,3 +212,117 @@ def test_a_build_fails_on_a_figure_without_alt_text(site):
     site.write("A disc", "Some words.")
     status, page = site.build()
     assert status == 0 and 'alt="A disc"' in page
+
+
+CLAIMS_CONF = """
+import sys
+sys.path.insert(0, {ext!r})
+extensions = ["myst_nb", "claims"]
+nb_execution_mode = {mode!r}
+nb_execution_raise_on_error = True
+exclude_patterns = ["_build"]
+html_theme = "basic"
+"""
+CLAIMS_PAGE = """# Claims
+
+```{claims-table}
+```
+
+```{toctree}
+second
+first
+```
+"""
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+@pytest.fixture
+def chapters(tmp_path, monkeypatch):
+    """A Sphinx project of a page of claims and notebooks that judge some, and how to write and to build it."""
+    import nbformat
+
+    from ood_helpers.pages import claims
+
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw, metadata: shown.append((bundle, metadata)))
+    (tmp_path / "index.md").write_text(CLAIMS_PAGE)
+
+    def write(name, *verdicts, execute=None):
+        """Write a notebook that has displayed these verdicts, or one whose cell is still to run."""
+        claims.report(*verdicts)
+        bundle, metadata = shown[-1]
+        outputs = [] if execute else [nbformat.v4.new_output("display_data", bundle, metadata=metadata)]
+        title = nbformat.v4.new_markdown_cell(f"# The {name} chapter", id="title")
+        cell = nbformat.v4.new_code_cell(execute or "pass", id="report", outputs=outputs)
+        notebook = nbformat.v4.new_notebook(cells=[title, cell], metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+
+    def build(mode="off", options=()):
+        """Return the exit status of a build with warnings as errors, and the rows of the page's table."""
+        from sphinx.cmd.build import build_main
+
+        (tmp_path / "conf.py").write_text(CLAIMS_CONF.format(ext=str(ROOT / "book" / "_ext"), mode=mode))
+        html = tmp_path / "_build" / "html"
+        status = build_main(["-q", "-n", "-W", "--keep-going", *options, str(tmp_path), str(html)])
+        page = BeautifulSoup((html / "index.html").read_text(), "html.parser")
+        return status, page.select("table.claims tbody tr")
+
+    return SimpleNamespace(write=write, build=build, claims=claims, html=tmp_path / "_build" / "html")
+
+
+def texts(rows):
+    return [[cell.get_text() for cell in row("td")] for row in rows]
+
+
+def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_its_chapter(chapters):
+    measured, known = chapters.claims.measured, chapters.claims.CLAIMS
+    chapters.write("first", measured("svm-separable", True, "0.99"), measured("observation-2", True, "60° & more"))
+    chapters.write("second", measured("observation-2", False, "52°", when="copies are few"))
+    status, rows = chapters.build()
+    angle, machine = known["observation-2"], known["svm-separable"]
+    assert status == 0 and texts(rows) == [
+        [angle.text, angle.place, "measured: holds", "60° & more", "The first chapter"],
+        [angle.text, angle.place, "measured: fails when copies are few", "52°", "The second chapter"],
+        [machine.text, machine.place, "measured: holds", "0.99", "The first chapter"],
+    ]
+    assert [row.a["href"] for row in rows] == ["first.html", "second.html", "first.html"]
+    assert [row.span["class"][-1] for row in rows] == ["claim-holds", "claim-fails", "claim-holds"]
+
+
+def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
+    chapters.write("first", chapters.claims.proved("lemma-d3", True, "0.01"))
+    chapters.write("second")
+    status, rows = chapters.build()
+    assert status == 0 and len(rows) == 1
+    chapter = BeautifulSoup((chapters.html / "first.html").read_text(), "html.parser")
+    assert len(chapter.select(".cell_output table.claims")) == 1 and chapter.get_text().count("0.01") == 1
+
+
+def test_the_claims_page_follows_a_notebook_that_changes(chapters):
+    measured = chapters.claims.measured
+    chapters.write("first", measured("pixels-75", True, "75°"))
+    chapters.write("second", measured("pixels-75", True, "74°"))
+    assert [row[3] for row in texts(chapters.build()[1])] == ["75°", "74°"]
+    chapters.write("first", measured("pixels-75", False, "52°"))
+    status, rows = chapters.build()
+    assert status == 0 and [row[2:4] for row in texts(rows)] == [["measured: fails", "52°"], ["measured: holds", "74°"]]
+    assert chapters.build()[0] == 0
+
+
+def test_a_verdict_on_an_unknown_claim_fails_the_build(chapters, monkeypatch):
+    chapters.write("second")
+    monkeypatch.setitem(chapters.claims.CLAIMS, "lemma-z9", chapters.claims.Claim("lemma-z9", "All is well.", "Sec. Z"))
+    chapters.write("first", chapters.claims.proved("lemma-z9", True, "1"))
+    monkeypatch.undo()
+    status, rows = chapters.build()
+    assert status != 0 and rows == []
+
+
+@pytest.mark.slow
+def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
+    program = "from ood_helpers.pages import claims\nclaims.report(claims.proved('lemma-d3', True, '0.01'))"
+    chapters.write("first", execute=program)
+    chapters.write("second")
+    for options in ([], ["-E"]):
+        status, rows = chapters.build(mode="cache", options=options)
+        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved", "0.01", "The first chapter"]]

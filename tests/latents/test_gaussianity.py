@@ -8,7 +8,7 @@ from scipy import stats
 from ood_helpers.latents.gaussianity import gaussianity
 from ood_helpers.latents.geometry import geometry
 
-NAMES = ("marginal", "projections", "radius", "neighbours", "spectrum", "sphericity")
+NAMES = ("marginal", "projections", "radius", "neighbours", "spectrum", "sphericity", "eigenvalues")
 SHAPE = (30, 3, 16, 16)
 
 
@@ -56,8 +56,9 @@ def smooth(z):
         (lambda z: z.sign() * z.abs().sqrt(), {"marginal"}),
         (lambda z: z * torch.linspace(0.8, 1.2, len(z))[:, None, None, None], {"radius"}),
         (lambda z: (z + 0.3 * normal(99, (1, 3, 16, 16))) / 1.09**0.5, {"sphericity"}),
+        (lambda z: z + normal(98, (30, 1, 1, 1)) * normal(99, (1, 3, 16, 16)) / 2, {"sphericity", "eigenvalues"}),
     ],
-    ids=["scaled", "shifted", "smoothed", "other marginals", "radii spread", "common picture"],
+    ids=["scaled", "shifted", "smoothed", "other marginals", "radii spread", "common picture", "one direction"],
 )
 def test_departures_are_found_by_the_tests_made_for_them(change, finds):
     found = gaussianity(change(normal(1000)))

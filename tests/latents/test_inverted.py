@@ -95,3 +95,41 @@ def test_a_changed_folder_makes_another_store(tmp_path):
     Image.new("RGB", (20, 20), "blue").save(tmp_path / "pictures" / "b.png")
     second = ood.inverted_latents(MODEL, tmp_path / "pictures", 1, folder=tmp_path / "latents", **QUICK)
     assert first.path != second.path
+
+
+HEIGHTS = (50, 200, 100)
+
+
+def test_one_climb_passes_all_heights(tmp_path):
+    stores = ood.climbing_latents(MODEL, "cat", 18, HEIGHTS, folder=tmp_path, steps=6, progress=False)
+    assert list(stores) == sorted(HEIGHTS) and {len(store) for store in stores.values()} == {18}
+    grid = stores[200].settings["grid"]
+    images = ood.load_domain("cat", 18, 16)
+    for t, store in stores.items():
+        part = [step for step in grid if step <= t]
+        torch.testing.assert_close(
+            store.tensor(), ood.invert(MODEL, images, t=t, solver="dpm2m", grid=part, progress=False)
+        )
+
+
+def test_a_climb_is_made_once_and_goes_on_where_stores_differ_in_length(tmp_path, monkeypatch):
+    first = ood.climbing_latents(MODEL, "cat", 16, HEIGHTS, folder=tmp_path, steps=6, progress=False)
+    whole = ood.climbing_latents(MODEL, "cat", 32, HEIGHTS, folder=tmp_path / "whole", steps=6, progress=False)
+    first[50].append(whole[50].tensor(16, 21))  # as if killed in the middle of a shorter batch
+    ood.climbing_latents(MODEL, "cat", 32, HEIGHTS, folder=tmp_path, steps=6, progress=False)
+    assert all(torch.equal(first[t].tensor(), whole[t].tensor()) for t in HEIGHTS)
+    monkeypatch.setattr(inverted, "path", None)  # a walk would fail now
+    ood.climbing_latents(MODEL, "cat", 32, HEIGHTS, folder=tmp_path, steps=6, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heights": []}, "heights: got none"),
+        ({"heights": [-3]}, "heights: got -3"),
+        ({"solver": "euler"}, "solver: got 'euler'"),
+    ],
+)
+def test_an_impossible_climb_is_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        ood.climbing_latents(MODEL, "cat", 2, **({"heights": HEIGHTS, "folder": tmp_path} | change))

@@ -1,0 +1,88 @@
+"""The directive `claims-table`: every claim that a chapter has judged, with the verdict as the notebook displayed it.
+
+`ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
+executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
+
+from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, Verdict
+
+HEAD = ("Claim", "In the paper", "Status", "Number", "Chapter")
+
+
+class PendingClaims(nodes.General, nodes.Element):
+    """Stands where the table will be."""
+
+
+class ClaimsTable(SphinxDirective):
+    """Leave a `PendingClaims`; the page that holds it is read and written again at every build."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        return [PendingClaims()]
+
+
+def reported(env) -> Iterator[tuple[str, Verdict]]:
+    """Yield the verdicts of all documents, each with the name of its document."""
+    for docname in sorted(env.nb_metadata):
+        if "claims" in env.nb_metadata[docname].get("glue", ()):
+            file = Path(env.mystnb_config.output_folder, f"{docname}.glue.json")
+            output = json.loads(file.read_text(encoding="utf-8"))["claims"]
+            yield from ((docname, Verdict(**record)) for record in output["metadata"]["verdicts"])
+
+
+def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
+    """Return verdicts in the order of the claims; warn of those on unknown claims, and leave them out."""
+    known = []
+    for docname, verdict in found:
+        if verdict.key in CLAIMS:
+            known.append((docname, verdict))
+        else:
+            message = f"a verdict on an unknown claim: {verdict.key}"
+            logging.getLogger(__name__).warning(message, location=docname, type="claims")
+    order = list(CLAIMS)
+    return sorted(known, key=lambda pair: order.index(pair[1].key))
+
+
+def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
+    """Return the table of verdicts, each with a reference to its chapter."""
+
+    def row(*cells: nodes.Node) -> nodes.row:
+        return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+
+    def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.row:
+        claim = CLAIMS[verdict.key]
+        status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
+        return row(nodes.Text(claim.text), nodes.Text(claim.place), status, nodes.Text(verdict.number), chapter)
+
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in HEAD), cols=len(HEAD))
+    group += nodes.thead("", row(*map(nodes.Text, HEAD)))
+    group += nodes.tbody("", *(judged(*one) for one in rows))
+    return nodes.table("", group, classes=["claims", "colwidths-auto"])
+
+
+def fill(app, doctree: nodes.document, docname: str) -> None:
+    """Put the table where the directive was."""
+    for pending in list(doctree.findall(PendingClaims)):
+        rows = []
+        for chapter, verdict in in_order(reported(app.env)):
+            title = nodes.Text(app.env.titles[chapter].astext())
+            rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
+        pending.replace_self(table(rows))
+
+
+def setup(app):
+    app.add_node(PendingClaims)
+    app.add_directive("claims-table", ClaimsTable)
+    app.connect("doctree-resolved", fill)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,125 @@
+"""What Table 3 would read for a spherical Gaussian cloud ``N(mu, s^2 I)``: its null, in closed form, and the way back.
+
+With ``R = |mu|^2 + s^2 d`` and ``c = |mu|^2 / R``, to leading order in ``1 / d`` (delta method):
+
+    radius           sqrt(R)                std  s sqrt(s^2 d + 2 |mu|^2) / sqrt(2 R)
+    pair distance    s sqrt(2 d)            std  s
+    origin angle     arccos(c)              std  sqrt(2 (1 - c)^2 s^2 |mu|^2 + (1 + c^2) s^4 d) / (R sqrt(1 - c^2))
+    pair angle       60 degrees, exactly    std  sqrt(3) / (2 sqrt(d))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import check_integer
+from .geometry import Geometry, Spread
+
+
+def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geometry:
+    """Return the geometry of ``N(mu, std^2 I)`` in ``d`` dimensions: each row of Table 3, mean and std.
+
+    Parameters
+    ----------
+    d : int
+        ``d >= 2``; the error of the formulas is of relative order ``1 / d``.
+    std : float
+        ``s > 0``, of each coordinate.
+    mean_norm : float
+        ``|mu| >= 0``.
+
+    Returns
+    -------
+    Geometry
+        With ``n = 0``: the law itself, no sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> gaussian_geometry(196_608).radius.mean  # 443.4, the paper's models
+    """
+    check_integer("d", d, 2)
+    s, mu = _at_least("std", std, 0, strict=True), _at_least("mean_norm", mean_norm, 0)
+    square = mu**2 + s**2 * d
+    c = mu**2 / square
+    radius_variance = s**2 * (s**2 * d + 2 * mu**2) / (2 * square)
+    radius_mean = np.sqrt(square) - radius_variance / (2 * np.sqrt(square))
+    cosine_variance = (2 * (1 - c) ** 2 * s**2 * mu**2 + (1 + c**2) * s**4 * d) / square**2
+    return Geometry(
+        pair_angle=Spread(60.0, float(np.degrees(np.sqrt(3 / d) / 2))),
+        origin_angle=Spread(float(np.degrees(np.arccos(c))), float(np.degrees(np.sqrt(cosine_variance / (1 - c**2))))),
+        pair_distance=Spread(float(s * (np.sqrt(2 * d) - np.sqrt(1 / (8 * d)))), s),
+        radius=Spread(float(radius_mean), float(np.sqrt(radius_variance))),
+        n=0,
+        d=d,
+    )
+
+
+@dataclass(frozen=True)
+class SphericalReading:
+    """The spherical Gaussian that a pair distance and an angle at the origin imply.
+
+    Attributes
+    ----------
+    std : float
+        Of each coordinate.
+    mean_norm : float
+        Distance of the centre from the origin.
+    radius : float
+        ``sqrt(mean_norm^2 + std^2 d)``.
+    """
+
+    std: float
+    mean_norm: float
+    radius: float
+
+
+def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> SphericalReading:
+    """Read a spherical Gaussian out of two rows of Table 3, the inverse of `gaussian_geometry`.
+
+    ``s = D / sqrt(2 d)``; ``|mu|^2 = s^2 d cos / (1 - cos)``.
+
+    Parameters
+    ----------
+    pair_distance : float
+        ``D > 0``.
+    origin_angle : float
+        Degrees, above 0 and at most 90.
+    d : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    check_integer("d", d, 2)
+    s = _at_least("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
+    if not 0 < origin_angle <= 90:
+        raise ValueError(f"origin_angle: got {origin_angle!r}, expected degrees above 0 and at most 90")
+    cosine = max(np.cos(np.radians(origin_angle)), 0)
+    mean_square = s**2 * d * cosine / (1 - cosine)
+    return SphericalReading(float(s), float(np.sqrt(mean_square)), float(np.sqrt(mean_square + s**2 * d)))
+
+
+def centre_noise(d: int, std_a: float, std_b: float, n_a: int, n_b: int) -> float:
+    """Root mean square distance of two sample means whose true centres coincide: the noise floor of a centre distance.
+
+    ``sqrt(d (std_a^2 / n_a + std_b^2 / n_b))``.
+    """
+    for name, value in (("d", d), ("n_a", n_a), ("n_b", n_b)):
+        check_integer(name, value, 1)
+    return float(np.sqrt(d * (_at_least("std_a", std_a, 0) ** 2 / n_a + _at_least("std_b", std_b, 0) ** 2 / n_b)))
+
+
+def _at_least(name: str, value: float, low: float, strict: bool = False) -> float:
+    if not np.isfinite(value) or value < low or (strict and value == low):
+        raise ValueError(
+            f"{name}: got {value!r}, expected a finite number {'above' if strict else 'of at least'} {low}"
+        )
+    return float(value)

@@ -1,0 +1,125 @@
+"""Lemma C.1: what DDIM's family of reverse steps says of ``x_t`` given ``x_0``; an inverted latent need not obey it.
+
+    x_s | x_t, x_0 ~ N( sqrt(a_s) x_0 + sqrt(1 - a_s - v^2) (x_t - sqrt(a_t) x_0) / sqrt(1 - a_t),  v^2 I )      (Eq. 2)
+    x_t | x_0      ~ N( sqrt(a_t) x_0,  (1 - a_t) I )     for every t, whatever the v                            (Eq. 4)
+
+``v`` is the standard deviation of the fresh noise, ``s < t``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+
+from ..checks import check_batch
+
+
+def reverse_step(
+    x_t: torch.Tensor, x_0: torch.Tensor, a_t: float, a_s: float, v: float, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Draw ``x_s`` given ``x_t`` and ``x_0`` (Eq. 2).
+
+    Parameters
+    ----------
+    x_t, x_0 : Tensor
+        ``(n, C, H, W)``, or shapes that broadcast.
+    a_t, a_s : float
+        ``alphas_cumprod`` at the two levels, ``0 < a_t < a_s <= 1``.
+    v : float
+        Standard deviation of the fresh noise, ``0 <= v <= sqrt(1 - a_s)``; 0 is DDIM's deterministic step.
+    generator : torch.Generator, optional
+        Draws the noise.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+    if not 0 < a_t < a_s <= 1:
+        raise ValueError(f"a_t, a_s: got {a_t!r} and {a_s!r}, expected 0 < a_t < a_s <= 1")
+    if not 0 <= v <= (1 - a_s) ** 0.5:
+        raise ValueError(f"v: got {v!r}, expected a number from 0 to sqrt(1 - a_s) = {(1 - a_s) ** 0.5:.4g}")
+    kept = (1 - a_s - v**2) ** 0.5 * implied_noise(x_t, x_0, a_t)
+    fresh = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device)
+    return a_s**0.5 * x_0 + kept + v * fresh
+
+
+def implied_noise(x_t: torch.Tensor, x_0: torch.Tensor, a_t: float) -> torch.Tensor:
+    """Return ``(x_t - sqrt(a_t) x_0) / sqrt(1 - a_t)``; for ``x_t`` as in Lemma C.1 a draw from ``N(0, I)``."""
+    return (x_t - a_t**0.5 * x_0) / (1 - a_t) ** 0.5
+
+
+def induction():
+    """Check one step of the lemma's induction with symbols.
+
+    If ``x_t`` has mean ``sqrt(a_t) x_0`` and variance ``1 - a_t``, then ``x_s`` is Gaussian, being a linear map of
+    ``x_t`` plus independent Gaussian noise, and its mean and variance follow.
+
+    Returns
+    -------
+    mean, variance : sympy.Expr
+        Of ``x_s`` given ``x_0``, simplified, in the symbols ``x_0``, ``a_s``, ``a_t``, ``v``.
+    """
+    import sympy
+
+    x_0, x_t = sympy.symbols("x_0 x_t", real=True)
+    a_s, a_t, v = sympy.symbols("a_s a_t v", positive=True)
+    step = sympy.sqrt(a_s) * x_0 + sympy.sqrt(1 - a_s - v**2) * (x_t - sympy.sqrt(a_t) * x_0) / sympy.sqrt(1 - a_t)
+    mean = step.subs(x_t, sympy.sqrt(a_t) * x_0)
+    variance = sympy.diff(step, x_t) ** 2 * (1 - a_t) + v**2
+    return sympy.simplify(mean), sympy.simplify(variance)
+
+
+def reverse_chain(
+    x_0: torch.Tensor, alphas: Sequence[float], eta: float, generator: torch.Generator | None = None
+) -> list[torch.Tensor]:
+    """Draw ``x_t`` given ``x_0`` at every level by `reverse_step`, from the noisiest down.
+
+    Parameters
+    ----------
+    x_0 : Tensor
+        ``(n, C, H, W)`` images.
+    alphas : sequence of float
+        ``alphas_cumprod`` at the levels, ascending (from noisy to clean), each within ``(0, 1)``.
+    eta : float
+        Share of fresh noise as in DDIM: ``v = eta sqrt((1 - a_s) / (1 - a_t)) sqrt(1 - a_t / a_s)``.
+    generator : torch.Generator, optional
+
+    Returns
+    -------
+    list of Tensor
+        One batch for each level.
+    """
+    check_batch("x_0", x_0)
+    first = alphas[0]
+    x_t = first**0.5 * x_0 + (1 - first) ** 0.5 * torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+    chain = [x_t]
+    for a_t, a_s in pairwise(alphas):
+        v = eta * ((1 - a_s) / (1 - a_t) * (1 - a_t / a_s)) ** 0.5
+        chain.append(reverse_step(chain[-1], x_0, a_t, a_s, v, generator))
+    return chain
+
+
+def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return each latent's regression coefficient on its image, ``<z, x_0> / <x_0, x_0>``, both without their means.
+
+    Under ``q(x_t | x_0)`` it is ``sqrt(a_t)`` up to noise of order ``1 / |x_0|``; means over all pixels of an image
+    are taken out channel by channel.
+
+    Parameters
+    ----------
+    latents, images : Tensor
+        ``(n, C, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        float64 ``(n,)``.
+    """
+    z, x = (check_batch(name, v).double() for name, v in (("latents", latents), ("images", images)))
+    if z.shape != x.shape:
+        raise ValueError(f"images: got shape {tuple(x.shape)}, expected that of latents, {tuple(z.shape)}")
+    z, x = (v - v.mean((2, 3), keepdim=True) for v in (z, x))
+    return (z * x).sum((1, 2, 3)) / x.square().sum((1, 2, 3))

@@ -1,0 +1,243 @@
+"""What theory says of telling two Gaussian clouds apart: pairs by distance, points by the nearer centre (Lemma C.2).
+
+For unit variance and centres ``D`` apart, squared distances are ``2 chi^2_d`` within a cloud and, noncentral,
+``2 chi'^2_d(D^2 / 2)`` across.  They differ by ``D^2`` and scatter by ``sqrt(8 d)``: hence ``D ~ d^(1/4)``,
+up to a constant.
+A classifier looks along one direction only and needs ``D ~ 1``, or what it takes to learn that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import optimize, stats
+from sklearn.model_selection import train_test_split
+
+from ..checks import check_integer
+from .gram import Gram, products_about_means
+from .separability import centre_distance_of
+
+
+def pair_accuracy(d: int, distance: float) -> float:
+    """How often a threshold tells by their distance whether two points come from one cloud or from two: exactly.
+
+    The pair classifier of Lemma C.2's proof, with its threshold half way between the two mean squared distances,
+    for as many pairs of either kind.
+
+    Parameters
+    ----------
+    d : int
+        ``d >= 1``.
+    distance : float
+        Between the centres of two Gaussian clouds of unit variance, ``>= 0``.
+
+    Returns
+    -------
+    float
+        0.5 where they cannot be told apart. At ``distance = k d**0.25`` near ``Phi(k**2 / (4 sqrt(2)))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    d, noncentral = check_integer("d", d, 1), _distance(distance) ** 2 / 2
+    threshold = d + noncentral / 2
+    across = stats.ncx2.sf(threshold, d, noncentral) if noncentral else stats.chi2.sf(threshold, d)
+    return float((stats.chi2.cdf(threshold, d) + across) / 2)
+
+
+def distance_for_pairs(d: int, accuracy: float) -> float:
+    """Return the distance of centres at which `pair_accuracy` reaches ``accuracy``, from 0.51 to 0.9999."""
+    if not 0.51 <= accuracy <= 0.9999:
+        raise ValueError(f"accuracy: got {accuracy!r}, expected a number from 0.51 to 0.9999")
+    check_integer("d", d, 1)
+    return float(optimize.brentq(lambda k: pair_accuracy(d, k * d**0.25) - accuracy, 0, 20) * d**0.25)
+
+
+def known_centres_accuracy(distance: float) -> float:
+    """Accuracy of the best classifier that knows both centres, in any dimension: ``Phi(distance / 2)``."""
+    return float(stats.norm.cdf(_distance(distance) / 2))
+
+
+def centroid_accuracy(d: int, distance: float, n: int, std: float = 1.0) -> float:
+    """Accuracy of the nearer of two sample means, each of ``n`` points of a spherical Gaussian cloud.
+
+        Phi( D^2 / 2  /  (s sqrt( D^2 (1 + 1/n) + 2 s^2 d / n + s^2 d / n^2 )) )
+
+    Far above ``n`` dimensions a support vector machine on spherical clouds does the same: all points support it alike.
+
+    Parameters
+    ----------
+    d, n : int
+        Dimension, and training points of each cloud.
+    distance : float
+        Between the true centres.
+    std : float
+        ``s``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    check_integer("d", d, 1)
+    check_integer("n", n, 1)
+    s2, square = float(std) ** 2, _distance(distance) ** 2
+    cloud = Moments(square, s2 * d, s2 * d, s2**2 * d, s2**2 * d, s2**2 * d, s2 * square, s2 * square)
+    return cloud.centroid_accuracy(n, n)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What decides how well the centroid classifier tells two clouds ``a`` and ``b`` apart.
+
+    Attributes
+    ----------
+    squared : float
+        ``|D|^2``, of the true centres.
+    trace_a, trace_b : float
+        ``tr(S_a)``, ``tr(S_b)``, with ``S`` the covariances.
+    square_a, square_b, cross : float
+        ``tr(S_a^2)``, ``tr(S_b^2)``, ``tr(S_a S_b)``.
+    along_a, along_b : float
+        ``D' S_a D``, ``D' S_b D``: the variance in the direction of the other centre, times ``|D|^2``.
+    """
+
+    squared: float
+    trace_a: float
+    trace_b: float
+    square_a: float
+    square_b: float
+    cross: float
+    along_a: float
+    along_b: float
+
+    def centroid_accuracy(self, n_a: int, n_b: int) -> float:
+        """Accuracy, mean of both clouds, with centroids of ``n_a`` and ``n_b`` training points.
+
+        The score of a new point is nearly normal, its mean and variance follow from the moments.
+        """
+        floor = self.trace_a / n_a - self.trace_b / n_b
+        noise = self.square_a / (2 * n_a**2) + self.square_b / (2 * n_b**2)
+        of_a = self.along_a + self.along_b / n_b + self.square_a / n_a + self.cross / n_b + noise
+        of_b = self.along_b + self.along_a / n_a + self.square_b / n_b + self.cross / n_a + noise
+        scores = (self.squared - floor) / np.sqrt(of_a), (self.squared + floor) / np.sqrt(of_b)
+        return float(np.mean([stats.norm.cdf(score / 2) for score in scores]))
+
+    def spherical(self, d: int) -> Moments:
+        """The same centres, with the variance spread evenly over all ``d`` directions."""
+        a, b = self.trace_a / d, self.trace_b / d
+        return replace(
+            self,
+            square_a=a * a * d,
+            square_b=b * b * d,
+            cross=a * b * d,
+            along_a=a * self.squared,
+            along_b=b * self.squared,
+        )
+
+
+def moments_of(g: Gram, n_a: int) -> Moments:
+    """Estimate the moments of the first ``n_a`` points of a Gram matrix and the others, without bias from small ``n``.
+
+    Each cloud needs four points at least; estimates that must not be negative are cut off at zero.
+    """
+    check_integer("n_a", n_a, 4, len(g) - 4)
+    a, b = slice(0, n_a), slice(n_a, len(g))
+    within_a, within_b, between = (g.squared_distances[i, j] for i, j in ((a, a), (b, b), (a, b)))
+    square_a, square_b = (_offdiagonal(products_about_means(cloud)).var() for cloud in (within_a, within_b))
+    cross = products_about_means(between).var()
+    n_b = len(g) - n_a
+    along_a = _along(g.products[a, a], g.products[a, b]) - square_a / (n_a - 1) - cross / n_b
+    along_b = _along(g.products[b, b], g.products[b, a]) - square_b / (n_b - 1) - cross / n_a
+    return Moments(
+        squared=max(centre_distance_of(g, n_a).squared, 0.0),
+        trace_a=_offdiagonal(within_a).mean() / 2,
+        trace_b=_offdiagonal(within_b).mean() / 2,
+        square_a=square_a,
+        square_b=square_b,
+        cross=cross,
+        along_a=max(along_a, 0.0),
+        along_b=max(along_b, 0.0),
+    )
+
+
+def _along(own: np.ndarray, other: np.ndarray) -> float:
+    """Variance of the points' projections on the line from the other cloud's mean to that of their *other* fellows."""
+    n, m = other.shape
+    fellows = (own.sum(1) - np.diag(own)) / (n - 1)  # <x_i, mean of the fellows of i>
+    squares = (own.sum() - 2 * own.sum(1) + np.diag(own)) / (n - 1) ** 2
+    across = (other.sum() - other.sum(1)) / ((n - 1) * m)
+    return float((fellows - squares - other.mean(1) + across).var(ddof=1))
+
+
+def _offdiagonal(matrix: np.ndarray) -> np.ndarray:
+    return matrix[np.triu_indices(len(matrix), 1)]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out accuracies of two plain classifiers, mean over splits.
+
+    Attributes
+    ----------
+    pairs : float
+        A threshold on the distance of two points: one cloud or two?  Mean of both kinds of pairs.
+    centroids : float
+        The nearer of the two training means.
+    """
+
+    pairs: float
+    centroids: float
+
+
+def plain_classifiers_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0) -> HeldOut:
+    """Measure the classifiers that `pair_accuracy` and `Moments.centroid_accuracy` predict, on held-out points.
+
+    Parameters
+    ----------
+    g : Gram
+    n_a : int
+        How many of its points, the first ones, belong to the first cloud.
+    test_size : float
+        Share of held-out points.
+    splits : int
+        Random splits into training and test.
+    seed : int
+        Draws the splits.
+    """
+    labels = np.arange(len(g)) >= n_a
+    check_integer("splits", splits, 1)
+    results = []
+    for k in range(splits):
+        train, test = train_test_split(np.arange(len(g)), test_size=test_size, stratify=labels, random_state=seed + k)
+        results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test)))
+    return HeldOut(*(float(value) for value in np.mean(results, 0)))
+
+
+def _pairs(g: Gram, labels, train, test) -> float:
+    def kinds(rows):
+        i, j = np.triu_indices(len(rows), 1)
+        squares, same = g.squared_distances[rows[i], rows[j]], labels[rows[i]] == labels[rows[j]]
+        return squares[same], squares[~same]
+
+    threshold = np.mean([kind.mean() for kind in kinds(train)])
+    within, across = kinds(test)
+    return ((within < threshold).mean() + (across >= threshold).mean()) / 2
+
+
+def _centroids(g: Gram, labels, train, test) -> float:
+    squares = []
+    for label in (False, True):
+        rows = train[labels[train] == label]
+        own = g.products[np.ix_(rows, rows)].mean()
+        squares.append(own - 2 * g.products[np.ix_(test, rows)].mean(1))
+    return ((squares[1] < squares[0]) == labels[test]).mean()
+
+
+def _distance(value: float) -> float:
+    if not np.isfinite(value) or value < 0:
+        raise ValueError(f"distance: got {value!r}, expected a finite number of at least 0")
+    return float(value)
