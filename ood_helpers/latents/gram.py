@@ -7,6 +7,7 @@ It costs one pass over the data and ``n^2 d`` multiplications and additions, and
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,11 +78,12 @@ def gram(*clouds) -> Gram:
     n = len(member)
     offsets, along, means = np.zeros((n, n)), np.zeros((n, len(rows))), np.zeros((len(rows), len(rows)))
     squared_radii = np.zeros(n)
-    width = max(1, min(dimension, PANEL // n, 4096))
+    width = max(1, min(dimension, PANEL // n, 8192))
     panel = np.empty((n, width), np.float32)
     for start in range(0, dimension, width):
         columns = panel[:, : min(width, dimension - start)]
         np.concatenate([cloud[:, start : start + width] for cloud in rows], out=columns)
+        _release(rows)
         squared_radii += np.einsum("ij,ij->i", columns, columns, dtype=np.float64)
         parts = np.split(columns, np.cumsum(sizes)[:-1])
         mean = np.stack([part.mean(axis=0) for part in parts])
@@ -115,6 +117,29 @@ def products_about_means(squared_distances: np.ndarray) -> np.ndarray:
     """Inner products of two clouds' offsets from their own means, by centring their squared distances twice."""
     rows, columns = (squared_distances.mean(axis, keepdims=True) for axis in (1, 0))
     return -(squared_distances - rows - columns + squared_distances.mean()) / 2
+
+
+def _release(rows) -> None:
+    """Give back the pages that read-only memory maps hold; what was read would count as memory in use to the end."""
+    for cloud in rows:
+        if getattr(cloud, "mode", None) == "r" and hasattr(mmap, "MADV_DONTNEED"):
+            cloud._mmap.madvise(mmap.MADV_DONTNEED)
+
+
+def trace_of_square(within: np.ndarray) -> float:
+    """Estimate ``tr(S^2)`` of a cloud's covariance from its squared distances.
+
+    It is the variance of the products ``<u_i, u_j>`` of two points' offsets. Offsets from the sample mean are too short
+    by ``sqrt(1 - 1 / n)`` each, which is put right.
+    """
+    n = len(within)
+    return float(products_about_means(within)[np.triu_indices(n, 1)].var() * (n / (n - 1)) ** 2)
+
+
+def trace_of_product(between: np.ndarray) -> float:
+    """Estimate ``tr(S_a S_b)`` from the squared distances between the points of two clouds."""
+    n, m = between.shape
+    return float(products_about_means(between).var() * n / (n - 1) * m / (m - 1))
 
 
 def _recompute_near(distances, lengths, rows) -> None:

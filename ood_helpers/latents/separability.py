@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from ..checks import check_integer, check_rows
-from .gram import Gram, gram, products_about_means
+from .gram import Gram, gram, trace_of_product, trace_of_square
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,12 @@ def _jackknife(within: np.ndarray, to_other: np.ndarray) -> float:
 def _pair_variance(within_a, within_b, between) -> float:
     """The part of the variance that comes from pairs, with ``S`` the covariances.
 
-    ``2 tr(S_a^2) / (n_a (n_a - 1)) + 2 tr(S_b^2) / (n_b (n_b - 1)) + 4 tr(S_a S_b) / (n_a n_b)``; each trace is the
-    variance of the inner products of two points' offsets.
+    ``2 tr(S_a^2) / (n_a (n_a - 1)) + 2 tr(S_b^2) / (n_b (n_b - 1)) + 4 tr(S_a S_b) / (n_a n_b)``.
     """
-    total = 4 * products_about_means(between).var() / between.size
+    total = 4 * trace_of_product(between) / between.size
     for within in (within_a, within_b):
         n = len(within)
-        total += 2 * products_about_means(within)[np.triu_indices(n, 1)].var() / (n * (n - 1))
+        total += 2 * trace_of_square(within) / (n * (n - 1))
     return float(total)
 
 

@@ -15,8 +15,8 @@ from scipy import optimize, stats
 from sklearn.model_selection import train_test_split
 
 from ..checks import check_integer
-from .gram import Gram, products_about_means
-from .separability import centre_distance_of
+from .gram import Gram, trace_of_product, trace_of_square
+from .separability import centre_distance_of, separability_of
 
 
 def pair_accuracy(d: int, distance: float) -> float:
@@ -46,6 +46,15 @@ def pair_accuracy(d: int, distance: float) -> float:
     threshold = d + noncentral / 2
     across = stats.ncx2.sf(threshold, d, noncentral) if noncentral else stats.chi2.sf(threshold, d)
     return float((stats.chi2.cdf(threshold, d) + across) / 2)
+
+
+def pair_error_bound(d: int, distance: float) -> float:
+    """Bound the share of errors of the pair classifier: ``exp(-D^4 / (64 (d + D^2)))``, by Chernoff's method.
+
+    The constant behind the order ``d^(1/4)`` of Lemma C.2: for ``D = k d**0.25`` it is about ``exp(-k^4 / 64)``.
+    """
+    check_integer("d", d, 1)
+    return float(np.exp(-(_distance(distance) ** 4) / (64 * (d + distance**2))))
 
 
 def distance_for_pairs(d: int, accuracy: float) -> float:
@@ -147,8 +156,7 @@ def moments_of(g: Gram, n_a: int) -> Moments:
     check_integer("n_a", n_a, 4, len(g) - 4)
     a, b = slice(0, n_a), slice(n_a, len(g))
     within_a, within_b, between = (g.squared_distances[i, j] for i, j in ((a, a), (b, b), (a, b)))
-    square_a, square_b = (_offdiagonal(products_about_means(cloud)).var() for cloud in (within_a, within_b))
-    cross = products_about_means(between).var()
+    square_a, square_b, cross = trace_of_square(within_a), trace_of_square(within_b), trace_of_product(between)
     n_b = len(g) - n_a
     along_a = _along(g.products[a, a], g.products[a, b]) - square_a / (n_a - 1) - cross / n_b
     along_b = _along(g.products[b, b], g.products[b, a]) - square_b / (n_b - 1) - cross / n_a
@@ -179,7 +187,7 @@ def _offdiagonal(matrix: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out accuracies of two plain classifiers, mean over splits.
+    """Held-out accuracies of three classifiers, mean over random splits.
 
     Attributes
     ----------
@@ -187,14 +195,20 @@ class HeldOut:
         A threshold on the distance of two points: one cloud or two?  Mean of both kinds of pairs.
     centroids : float
         The nearer of the two training means.
+    machine : float
+        A linear support vector machine, as in `separability`.
+    machine_std : float
+        Its standard deviation over splits.
     """
 
     pairs: float
     centroids: float
+    machine: float
+    machine_std: float
 
 
-def plain_classifiers_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0) -> HeldOut:
-    """Measure the classifiers that `pair_accuracy` and `Moments.centroid_accuracy` predict, on held-out points.
+def held_out_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0) -> HeldOut:
+    """Measure the classifiers that `pair_accuracy` and `Moments.centroid_accuracy` predict, and the paper's machine.
 
     Parameters
     ----------
@@ -213,8 +227,9 @@ def plain_classifiers_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int 
     results = []
     for k in range(splits):
         train, test = train_test_split(np.arange(len(g)), test_size=test_size, stratify=labels, random_state=seed + k)
-        results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test)))
-    return HeldOut(*(float(value) for value in np.mean(results, 0)))
+        machine = separability_of(g, n_a, test_size, seed + k, permutations=0).accuracy
+        results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test), machine))
+    return HeldOut(*map(float, np.mean(results, 0)), float(np.std(results, 0)[2]))
 
 
 def _pairs(g: Gram, labels, train, test) -> float:

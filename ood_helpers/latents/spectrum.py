@@ -1,4 +1,4 @@
-"""The eigenvalues of a cloud's covariance, beside those of white noise.
+"""The eigenvalues of a cloud's covariance and the power of its spatial frequencies, beside those of white noise.
 
 ``n`` draws of ``N(mu, s^2 I)`` in ``d`` dimensions have no equal eigenvalues: in the limit of many of both they fill
 the interval ``s^2 (1 +- sqrt(d / (n - 1)))^2`` with the density of Marchenko and Pastur (1967), and the largest one
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ..checks import check_integer
+from ..checks import check_integer, check_rows
 from .geometry import as_gram
-from .gram import products_about_means
+from .gram import products_about_means, trace_of_square
 
 # Tracy and Widom's law for real matrices is close to a shifted gamma law (Chiani 2014, Table 1)
 TRACY_WIDOM = stats.gamma(46.446, loc=-9.84801, scale=0.186054)
@@ -37,6 +37,64 @@ def covariance_eigenvalues(latents) -> np.ndarray:
     n = len(g)
     centred = products_about_means(g.squared_distances)
     return np.linalg.eigvalsh(centred)[::-1][: min(n - 1, g.dimension)] / (n - 1)
+
+
+def effective_dimension(latents) -> float:
+    """Return ``tr(S)^2 / tr(S^2)``, the dimension of a spherical Gaussian whose angles and distances scatter alike.
+
+    For clouds with few but strong directions it is far below ``d``. The trace of the square is estimated from the
+    products of different points, so that a small ``n`` brings no bias to it.
+
+    Parameters
+    ----------
+    latents : Tensor, ndarray, LatentStore or Gram
+        ``(n, ...)`` float, ``n >= 4``.
+
+    Returns
+    -------
+    float
+        From 1 to ``d``, up to sampling error.
+    """
+    g = as_gram("latents", latents, 4)
+    trace = g.squared_distances[np.triu_indices(len(g), 1)].mean() / 2
+    return float(trace**2 / trace_of_square(g.squared_distances))
+
+
+def power_spectrum(latents, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Average the power of latents over rings of spatial frequencies.
+
+    Parameters
+    ----------
+    latents : Tensor, ndarray or LatentStore
+        ``(n, C, H, W)`` float, ``H = W``.
+    bins : int
+        Rings, from the lowest frequency to 1/2 cycle per pixel; the mean color (frequency 0) is left out.
+
+    Returns
+    -------
+    frequency, power : ndarray
+        float64 ``(bins,)``: cycles per pixel, and mean squared amplitude per mode; 1 at all frequencies for
+        ``N(0, I)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the latents are no square images or not finite, or there are more rings than frequencies.
+    """
+    rows = check_rows("latents", latents)
+    shape = tuple(np.shape(getattr(latents, "array", latents)))
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise ValueError(f"latents: got shape {shape}, expected (n, C, H, H)")
+    size = shape[-1]
+    check_integer("bins", bins, 1, size // 2)
+    frequencies = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
+    ring = np.digitize(frequencies, np.linspace(0.5 / size, 0.5, bins + 1)) - 1
+    inside = (frequencies > 0) & (ring < bins)
+    power = sum(np.square(np.abs(np.fft.fft2(row.reshape(shape[1:])))).mean(0) for row in rows) / len(rows) / size**2
+    if not np.isfinite(power).all():
+        raise ValueError("latents: hold NaN or infinity, expected finite values")
+    counts = np.bincount(ring[inside], minlength=bins)
+    return tuple(np.bincount(ring[inside], values[inside], bins) / counts for values in (frequencies, power))
 
 
 @dataclass(frozen=True)

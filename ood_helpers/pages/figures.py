@@ -12,6 +12,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ..latents.concentration import Tail
+
 WIDTH = 8.0  # inches: the text column of the book
 PALETTE = "colorblind"
 
@@ -84,7 +86,8 @@ def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str
 
 def panels(n: int, height: float = 3.8) -> tuple[Figure, np.ndarray]:
     """Return a figure of the text column's width and its ``n`` axes side by side."""
-    return plt.subplots(1, n, figsize=(WIDTH * 1.15, height), layout="constrained")
+    figure, axes = plt.subplots(1, n, figsize=(WIDTH * 1.15, height), layout="constrained", squeeze=False)
+    return figure, axes[0]
 
 
 def curves(
@@ -115,6 +118,41 @@ def curves(
         ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     elif legend:
         ax.legend(frameon=False, fontsize=9, loc=legend)
+    sns.despine(ax=ax)
+    return ax
+
+
+def histograms(samples: Mapping[str, Sequence[float]], *, xlabel: str, ax, bins=30, laws=None, legend=True):
+    """Draw the distributions of labelled samples as outlines, and laws as dashed black lines; return the axes.
+
+    ``laws`` maps a label to ``(x, density)``; ``legend=False`` leaves the legend to the caller.
+    """
+    colours = sns.color_palette(PALETTE)
+    for colour, hatch, (label, values) in zip(
+        colours, ("", "//", "..", "\\\\", "xx", "++", "oo"), samples.items(), strict=False
+    ):
+        ax.hist(values, bins=bins, density=True, histtype="stepfilled", alpha=0.25, color=colour, hatch=hatch)
+        ax.hist(values, bins=bins, density=True, histtype="step", linewidth=1.8, color=colour, label=label)
+    for style, (label, (x, density)) in zip(("--", ":", "-."), (laws or {}).items(), strict=False):
+        ax.plot(x, density, style, color="black", label=label)
+    ax.set(xlabel=xlabel, ylabel="density")
+    if legend:
+        ax.legend(frameon=False, fontsize=9)
+    sns.despine(ax=ax)
+    return ax
+
+
+def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
+    """Draw small probabilities over the dimension: exact (solid), the normal bound (dashed), the stated one (dotted).
+
+    ``found`` maps a label to a `Tail` over ``d``. Returns the axes.
+    """
+    for colour, (label, tail) in zip(sns.color_palette(PALETTE), found.items(), strict=False):
+        ax.plot(d, tail.exact, "-", color=colour, label=label)
+        ax.plot(d, tail.normal, "--", color=colour, linewidth=1.2)
+        ax.plot(d, tail.bound, ":", color=colour, linewidth=1.6)
+    ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="probability", ylim=(1e-6, 5))
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=9)
     sns.despine(ax=ax)
     return ax
 

@@ -44,9 +44,57 @@ TABLE_2 = (
     Reconstruction("DDIM", "Radiation", False, 0.077, 9e-4),
 )
 
+
+@dataclass(frozen=True)
+class LatentGeometry:
+    """One column of Table 3: latents of 256 x 256 images (d = 196,608) of one data set, as printed.
+
+    The number after each plus-minus sign is called a standard deviation in the caption.
+
+    Attributes
+    ----------
+    domain : str
+        The data set.
+    in_domain : bool
+        Whether the model was trained on it.
+    pair_angle, origin_angle : tuple of float
+        Degrees, with the number after the plus-minus sign.
+    pair_distance : tuple of float
+    centre_distance : float or None
+        From the centre of the training domain's latents.
+    accuracy : float or None
+        Of the linear classifier, on held-out latents.
+    """
+
+    domain: str
+    in_domain: bool
+    pair_angle: tuple[float, float]
+    origin_angle: tuple[float, float]
+    pair_distance: tuple[float, float]
+    centre_distance: float | None = None
+    accuracy: float | None = None
+
+
+TABLE_3 = (
+    LatentGeometry("Dog", True, (60.0, 0), (89.7, 0.01), (607.4, 0.01)),
+    LatentGeometry("Human", False, (60.0, 0), (89.7, 0), (611.4, 0.05), 33.3, 0.97),
+    LatentGeometry("Bedroom", False, (60.0, 0.1), (89.8, 0.01), (611.2, 0.07), 26.0, 0.99),
+    LatentGeometry("Church", False, (60.0, 0.1), (89.7, 0.01), (609.9, 0.02), 33.2, 0.99),
+    LatentGeometry("Galaxy", False, (60.0, 0.1), (89.1, 0.01), (612.37, 0.05), 54.7, 1.0),
+    LatentGeometry("Turbulence", False, (60.0, 0), (87.6, 0.03), (609.13, 0.1), 60.8, 1.0),
+)
+
+DIMENSION = 3 * 256 * 256
+"""Of the paper's latents."""
+
+PIXEL_ANGLE = 75.0
+"""Degrees; the angle at the origin between images themselves, Sec. C.6."""
+
 OUR_DOMAIN = {
     "Dog": "dog",
     "CelebA": "face",
+    "Human": "face",
+    "Turbulence": "radiation",
     "Church": "church",
     "Bedroom": "bedroom",
     "Galaxy": "galaxy",
@@ -58,3 +106,8 @@ OUR_DOMAIN = {
 def table_2(method: str = "DDIM") -> dict[str, Reconstruction]:
     """Return the rows of Table 2 of one method, by our domain's name."""
     return {OUR_DOMAIN[row.domain]: row for row in TABLE_2 if row.method == method}
+
+
+def table_3() -> dict[str, LatentGeometry]:
+    """Return the columns of Table 3 by our domain's name."""
+    return {OUR_DOMAIN[column.domain]: column for column in TABLE_3}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 
+from ..latents.gaussianity import Gaussianity
+from ..latents.geometry import Geometry
+from ..latents.null import centre_noise, gaussian_geometry, spherical_reading
+from ..latents.separation import centroid_accuracy, pair_accuracy
 from . import paper
 
 
@@ -52,3 +57,186 @@ def cited_reconstruction(methods: Iterable[str]) -> pd.DataFrame:
             "MAE (paper)": [f"{row.mae:.3f}" for row in rows],
         }
     )
+
+
+def geometry(found: Mapping[str, Geometry], in_domain: str) -> pd.DataFrame:
+    """Lay the geometry of our latents beside that of a standard normal cloud and the first rows of Table 3.
+
+    Parameters
+    ----------
+    found : mapping of str to Geometry
+        Domain -> `geometry` of its latents, all of one dimension.
+    in_domain : str
+        The domain that the model was trained on.
+
+    Returns
+    -------
+    DataFrame
+        Mean and standard deviation over points, pairs or triples. Radii and distances are divided by ``sqrt(d)`` and
+        ``sqrt(2 d)``, which makes dimensions comparable: a standard normal cloud has 1. The paper does not print radii.
+    """
+    printed = paper.table_3()
+    dimension = next(iter(found.values())).d
+    rows = {"standard normal": gaussian_geometry(dimension)} | dict(found)
+    frame = {}
+    for name, row in rows.items():
+        theirs = printed.get(name)
+        label = name if name not in found else f"{name} ({'ID' if name == in_domain else 'OOD'})"
+        frame[label] = {
+            "radius / √d": _spread(row.radius, np.sqrt(row.d), 3),
+            "pair distance / √(2d)": _spread(row.pair_distance, np.sqrt(2 * row.d), 3),
+            "angle of three": _spread(row.pair_angle, 1, 2) + "°",
+            "angle at origin": _spread(row.origin_angle, 1, 2) + "°",
+            "data set (paper)": theirs.domain if theirs else "–",
+            "distance / √(2d) (paper)": f"{theirs.pair_distance[0] / np.sqrt(2 * paper.DIMENSION):.3f}"
+            if theirs
+            else "–",
+            "at origin (paper)": f"{theirs.origin_angle[0]:.1f}°" if theirs else "–",
+        }
+    return pd.DataFrame.from_dict(frame, orient="index")
+
+
+def gaussianity(found: Mapping[str, Gaussianity], level: float = 0.01) -> pd.DataFrame:
+    """Show the effects that tests of normality found; a star marks where ``N(0, I)`` is rejected.
+
+    Parameters
+    ----------
+    found : mapping of str to Gaussianity
+        Label -> `gaussianity` of a cloud.
+    level : float
+        Probability of a star anywhere in a row for draws from ``N(0, I)``, by Bonferroni's rule.
+
+    Returns
+    -------
+    DataFrame
+        One row a cloud, one column a test; the first row holds the effects expected of ``N(0, I)``.
+    """
+    first = next(iter(found.values()))
+    rows = {"expected of N(0, I)": {test.name: f"{test.expected:.3f}" for test in first.tests}}
+    for label, result in found.items():
+        threshold = level / len(result.tests)
+        rows[label] = {t.name: f"{t.effect:.3f}{' *' if t.p_value < threshold else ''}" for t in result.tests}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def by_walk(walks: Mapping[str, Mapping[str, Gaussianity]], names: Sequence[str]) -> pd.DataFrame:
+    """Show effects of some tests, side by side for latents of several walks.
+
+    Parameters
+    ----------
+    walks : mapping of str to mapping of str to Gaussianity
+        Walk -> domain -> tests of its latents.
+    names : sequence of str
+        Which tests.
+
+    Returns
+    -------
+    DataFrame
+        One row a domain, one column a test and walk.
+    """
+    return pd.DataFrame(
+        {
+            (name, walk): {domain: f"{found[name].effect:.3f}" for domain, found in results.items()}
+            for name in names
+            for walk, results in walks.items()
+        }
+    )
+
+
+def geometry_by_walk(walks: Mapping[str, Mapping[str, Geometry]]) -> pd.DataFrame:
+    """Show radius, pair distance and the angle at the origin, side by side for latents of several walks.
+
+    Parameters
+    ----------
+    walks : mapping of str to mapping of str to Geometry
+        Walk -> domain -> geometry of its latents.
+
+    Returns
+    -------
+    DataFrame
+        One row a domain, one column a quantity and walk.
+    """
+    rows = {"radius": "radius", "pair distance": "pair_distance", "angle at origin": "origin_angle"}
+    return pd.DataFrame(
+        {
+            (label, walk): {domain: f"{getattr(found, row).mean:.1f}" for domain, found in results.items()}
+            for label, row in rows.items()
+            for walk, results in walks.items()
+        }
+    )
+
+
+def _spread(spread, unit: float, digits: int) -> str:
+    return f"{spread.mean / unit:.{digits}f} ± {spread.std / unit:.{digits}f}"
+
+
+def spherical_readings(n: int = 1000) -> pd.DataFrame:
+    """Read Table 3 of the paper as spherical Gaussian clouds: what its angles and distances imply.
+
+    Parameters
+    ----------
+    n : int
+        Latents of each domain; the paper says 1,000.
+
+    Returns
+    -------
+    DataFrame
+        For each data set the implied standard deviation of a coordinate, norm of the mean (with the interval that the
+        rounding of the printed angle allows), norm that a mean of ``n`` such latents has, and radius; then the printed
+        distance of centres, its noise floor and what is left without it.
+    """
+    dog = paper.TABLE_3[0]
+    own = spherical_reading(dog.pair_distance[0], dog.origin_angle[0], paper.DIMENSION)
+    frame = {}
+    for column in paper.TABLE_3:
+        reading = spherical_reading(column.pair_distance[0], column.origin_angle[0], paper.DIMENSION)
+        floor = centre_noise(paper.DIMENSION, own.std, reading.std, n, n)
+        floor_of_one = reading.std * np.sqrt(paper.DIMENSION / n)
+        frame[column.domain] = {
+            "std s": f"{reading.std:.3f}",
+            "norm of mean (from, to)": _with_rounding(column),
+            "norm of a sample mean": f"{np.hypot(reading.mean_norm, floor_of_one):.0f}",
+            "radius": f"{reading.radius:.0f}",
+            "center distance (printed)": f"{column.centre_distance:.1f}" if column.centre_distance else "–",
+            "noise floor": f"{floor:.1f}" if column.centre_distance else "–",
+            "without noise": f"{unbiased_distance(column, n):.1f}" if column.centre_distance else "–",
+        }
+    return pd.DataFrame.from_dict(frame, orient="index")
+
+
+def _with_rounding(column: paper.LatentGeometry) -> str:
+    distance, angle = column.pair_distance[0], column.origin_angle[0]
+    mid, low, high = (spherical_reading(distance, angle + by, paper.DIMENSION).mean_norm for by in (0, 0.05, -0.05))
+    return f"{mid:.0f} ({low:.0f}, {high:.0f})"
+
+
+def unbiased_distance(column: paper.LatentGeometry, n: int = 1000) -> float:
+    """Take the noise floor out of a printed centre distance: ``sqrt(max(distance^2 - floor^2, 0))``."""
+    dog = paper.TABLE_3[0]
+    stds = (spherical_reading(c.pair_distance[0], c.origin_angle[0], paper.DIMENSION).std for c in (dog, column))
+    floor = centre_noise(paper.DIMENSION, *stds, n, n)
+    return float(np.sqrt(max(column.centre_distance**2 - floor**2, 0)))
+
+
+def expected_accuracies(n: int = 1000, test_size: float = 0.3) -> pd.DataFrame:
+    """Ask what the centre distances of Table 3 would mean for spherical clouds, beside the accuracy printed there.
+
+    Returns
+    -------
+    DataFrame
+        For each unseen data set: the distance without noise, in units of the cloud's standard deviation; the share of
+        pairs that the lemma's pair classifier would get right; the accuracy of centroids learned from 70 % of the
+        latents; the printed accuracy of the support vector machine.
+    """
+    frame = {}
+    for column in paper.TABLE_3[1:]:
+        std = spherical_reading(column.pair_distance[0], column.origin_angle[0], paper.DIMENSION).std
+        distance = unbiased_distance(column, n) / std
+        trained = round(n * (1 - test_size))
+        frame[column.domain] = {
+            "distance / s": f"{distance:.1f}",
+            "pairs told apart": f"{pair_accuracy(paper.DIMENSION, distance):.3f}",
+            "centroids (theory)": f"{centroid_accuracy(paper.DIMENSION, distance, trained):.4f}",
+            "SVM (paper)": f"{column.accuracy:.2f}",
+        }
+    return pd.DataFrame.from_dict(frame, orient="index")

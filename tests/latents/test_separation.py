@@ -11,10 +11,11 @@ from ood_helpers.latents.separability import separability_of
 from ood_helpers.latents.separation import (
     centroid_accuracy,
     distance_for_pairs,
+    held_out_of,
     known_centres_accuracy,
     moments_of,
     pair_accuracy,
-    plain_classifiers_of,
+    pair_error_bound,
 )
 
 
@@ -52,6 +53,11 @@ def test_the_distance_for_an_accuracy_has_that_accuracy(d, accuracy):
     assert pair_accuracy(d, distance_for_pairs(d, accuracy)) == pytest.approx(accuracy, abs=1e-6)
 
 
+@given(st.integers(1, 10**6), st.floats(0, 12))
+def test_the_bound_on_errors_of_pairs_holds(d, k):
+    assert 1 - pair_accuracy(d, k * d**0.25) <= pair_error_bound(d, k * d**0.25) * (1 + 1e-9)
+
+
 def test_equal_centres_are_a_coin_toss_for_everyone():
     assert pair_accuracy(100, 0.0) == pytest.approx(0.5)
     assert known_centres_accuracy(0.0) == 0.5
@@ -78,7 +84,7 @@ def repeated():
                 "moments": moments,
                 "predicted": moments.centroid_accuracy(trained, trained),
                 "spherical": moments.spherical(d).centroid_accuracy(trained, trained),
-                "centroids": plain_classifiers_of(g, n).centroids,
+                "centroids": held_out_of(g, n).centroids,
             }
         )
     true = {
@@ -122,7 +128,7 @@ def test_on_spherical_clouds_a_support_vector_machine_does_what_the_formula_says
 
 def test_the_plain_classifiers_are_those_of_direct_formulas():
     a, b = draws(20, 100, 0), draws(30, 100, 1) + 0.4
-    found = plain_classifiers_of(gram(a, b), 20, splits=1, seed=3)
+    found = held_out_of(gram(a, b), 20, splits=1, seed=3)
     from sklearn.model_selection import train_test_split
 
     x, labels = np.concatenate([a, b]).astype(float), np.arange(50) >= 20
@@ -131,6 +137,7 @@ def test_the_plain_classifiers_are_those_of_direct_formulas():
     nearer = np.linalg.norm(x[test] - means[1], axis=1) < np.linalg.norm(x[test] - means[0], axis=1)
     assert found.centroids == (nearer == labels[test]).mean()
     assert 0.5 < found.pairs < 1
+    assert found.machine == separability_of(gram(a, b), 20, seed=3, permutations=0).accuracy
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,7 @@ def test_the_plain_classifiers_are_those_of_direct_formulas():
         (lambda: pair_accuracy(10, -1.0), "distance: got -1.0"),
         (lambda: distance_for_pairs(10, 1.0), "accuracy: got 1.0"),
         (lambda: moments_of(gram(draws(9, 5, 0)), 2), "n_a: got 2, expected an integer from 4 to 5"),
-        (lambda: plain_classifiers_of(gram(draws(9, 5, 0)), 4, splits=0), "splits: got 0"),
+        (lambda: held_out_of(gram(draws(9, 5, 0)), 4, splits=0), "splits: got 0"),
     ],
 )
 def test_bad_input_is_named(call, message):
