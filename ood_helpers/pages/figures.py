@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ..domains import list_domains
 from ..latents.concentration import Tail
 
 WIDTH = 8.0  # inches: the text column of the book
@@ -105,8 +106,9 @@ def curves(
     ``"outside"`` being to the right of the axes.
     """
     ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
-    for (label, (x, y)), marker in zip(lines.items(), "osD^vPX*<>"[: len(lines)], strict=True):
-        ax.plot(x, y, marker=marker, markersize=5, label=label)
+    colours, markers = sns.color_palette(PALETTE), "osD^vPX*<>"
+    for (label, (x, y)), number in zip(lines.items(), _numbers(lines), strict=True):
+        ax.plot(x, y, color=colours[number], marker=markers[number], markersize=5, label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     for letter in log:
         ax.set(**{f"{letter}scale": "log"})
@@ -122,15 +124,21 @@ def curves(
     return ax
 
 
+def _numbers(labels) -> list[int]:
+    """Number labels for colors and markers: a domain has the same number in all figures, other labels what is left."""
+    taken = {label: list_domains().index(label) for label in labels if label in list_domains()}
+    left = iter(sorted(set(range(10)) - set(taken.values())))
+    return [taken[label] if label in taken else next(left) for label in labels]
+
+
 def histograms(samples: Mapping[str, Sequence[float]], *, xlabel: str, ax, bins=30, laws=None, legend=True):
     """Draw the distributions of labelled samples as outlines, and laws as dashed black lines; return the axes.
 
     ``laws`` maps a label to ``(x, density)``; ``legend=False`` leaves the legend to the caller.
     """
-    colours = sns.color_palette(PALETTE)
-    for colour, hatch, (label, values) in zip(
-        colours, ("", "//", "..", "\\\\", "xx", "++", "oo"), samples.items(), strict=False
-    ):
+    colours, hatches = sns.color_palette(PALETTE), ("", "//", "..", "\\\\", "xx", "++", "oo", "--", "**", "||")
+    for (label, values), number in zip(samples.items(), _numbers(samples), strict=True):
+        colour, hatch = colours[number], hatches[number]
         ax.hist(values, bins=bins, density=True, histtype="stepfilled", alpha=0.25, color=colour, hatch=hatch)
         ax.hist(values, bins=bins, density=True, histtype="step", linewidth=1.8, color=colour, label=label)
     for style, (label, (x, density)) in zip(("--", ":", "-."), (laws or {}).items(), strict=False):

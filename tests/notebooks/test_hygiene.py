@@ -62,6 +62,10 @@ def test_every_chapter_has_the_frame(notebook, heading):
     assert heading in prose(notebook)
 
 
+def test_every_chapter_reports_its_verdicts_once(notebook):
+    assert sum(cell.source.count("claims.report(") for cell in cells(notebook, "code")) == 1
+
+
 def test_every_exercise_has_its_solution_and_labels_are_unique(notebook):
     text = prose(notebook)
     labels = re.findall(r":label: (\S+)", text)

@@ -1,0 +1,35 @@
+"""Figures: a domain looks the same in all of them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from ood_helpers.latents.concentration import ball_above
+from ood_helpers.pages import figures
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_a_domain_has_one_color_and_marker_whatever_stands_beside_it():
+    lines = {name: ((1, 2), (1, 2)) for name in ("dog", "drawn", "galaxy")}
+    many, few = (figures.curves(lines | more, xlabel="x", ylabel="y") for more in ({}, {"cat": ((1, 2), (1, 2))}))
+    for first, second in zip(many.lines, few.lines, strict=False):
+        if first.get_label() != "drawn":
+            assert (first.get_color(), first.get_marker()) == (second.get_color(), second.get_marker())
+    assert len({line.get_color() for line in few.lines}) == 4
+
+
+def test_histograms_show_samples_and_laws():
+    _, (ax,) = figures.panels(1)
+    figures.histograms({"cat": np.arange(9.0)}, xlabel="x", ax=ax, laws={"law": ([0, 1], [1, 1])})
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"cat", "law"}
+
+
+def test_tails_have_one_legend_entry_for_three_lines():
+    _, (ax,) = figures.panels(1)
+    figures.tails([10, 100], {"c = 1": ball_above([10, 100], 1.0)}, ax=ax)
+    assert len(ax.lines) == 3 and len(ax.get_legend().get_texts()) == 1

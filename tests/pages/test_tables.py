@@ -1,0 +1,60 @@
+"""The book's tables: the paper's numbers as printed, and what is computed from them by hand."""
+
+import math
+
+import pytest
+import torch
+
+from ood_helpers.latents.gaussianity import gaussianity
+from ood_helpers.latents.geometry import geometry
+from ood_helpers.pages import paper, tables
+
+
+def normal(seed, shape=(12, 3, 16, 16)):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_table_3_is_the_printed_one():
+    assert [c.domain for c in paper.TABLE_3] == ["Dog", "Human", "Bedroom", "Church", "Galaxy", "Turbulence"]
+    assert [c.centre_distance for c in paper.TABLE_3] == [None, 33.3, 26.0, 33.2, 54.7, 60.8]
+    assert [c.accuracy for c in paper.TABLE_3] == [None, 0.97, 0.99, 0.99, 1.0, 1.0]
+    assert paper.table_3()["radiation"].origin_angle == (87.6, 0.03)
+    assert paper.DIMENSION == 196_608
+
+
+def test_bedrooms_distance_without_noise_is_below_the_fourth_root():
+    """s = D / sqrt(2 d), floor^2 = (s_dog^2 + s_bedroom^2) d / n = (607.4^2 + 611.2^2) / 2000 for n = 1000."""
+    expected = math.sqrt(26.0**2 - (607.4**2 + 611.2**2) / 2000)
+    bedroom = paper.table_3()["bedroom"]
+    assert tables.unbiased_distance(bedroom) == pytest.approx(expected)
+    assert expected < paper.DIMENSION**0.25 < bedroom.centre_distance
+    assert tables.unbiased_distance(bedroom, n=100) == 0
+
+
+def test_the_reading_of_table_3_has_a_row_for_each_data_set():
+    readings = tables.spherical_readings()
+    assert readings.loc["Dog", "std s"] == "0.969"  # 607.4 / 627.07
+    assert readings.loc["Turbulence", "norm of mean (from, to)"].startswith("90 (89, 91)")
+    assert readings.loc["Dog", "noise floor"] == "–" and readings.loc["Human", "noise floor"] == "19.3"
+    assert list(tables.expected_accuracies().index) == ["Human", "Bedroom", "Church", "Galaxy", "Turbulence"]
+
+
+def test_stars_mark_what_is_rejected_and_nothing_else():
+    shown = tables.gaussianity({"white": gaussianity(normal(0)), "long": gaussianity(1.1 * normal(1))})
+    assert shown.loc["expected of N(0, I)", "spectrum"] == "1.000"
+    assert not shown.loc["white"].str.contains(r"\*").any()
+    assert shown.loc["long", "radius"].endswith("*") and not shown.loc["long", "neighbours"].endswith("*")
+
+
+def test_geometry_stands_beside_its_null_and_the_paper():
+    shown = tables.geometry({"dog": geometry(normal(2)), "cat": geometry(normal(3))}, in_domain="dog")
+    assert list(shown.index) == ["standard normal", "dog (ID)", "cat (OOD)"]
+    assert shown.loc["dog (ID)", "distance / √(2d) (paper)"] == "0.969"
+    assert shown.loc["cat (OOD)", "at origin (paper)"] == "–"
+
+
+def test_walks_stand_side_by_side():
+    shown = tables.geometry_by_walk({"coarse": {"dog": geometry(normal(4))}, "fine": {"dog": geometry(normal(5))}})
+    assert ("radius", "coarse") in shown.columns and ("angle at origin", "fine") in shown.columns
+    effects = tables.by_walk({"coarse": {"dog": gaussianity(normal(4))}}, ("radius",))
+    assert effects.loc["dog", ("radius", "coarse")] == f"{gaussianity(normal(4))['radius'].effect:.3f}"
