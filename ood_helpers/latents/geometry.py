@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import torch
 
 from ..checks import check_rows
 from .gram import Gram, gram
@@ -107,22 +106,23 @@ def _spread(values: np.ndarray) -> Spread:
 def _triangle_angles(squared: np.ndarray) -> Spread:
     """Mean and standard deviation of the angle at k of the triangle i, j, k, over all of them.
 
-    By the law of cosines, ``cos = (D_ik + D_jk - D_ij) / (2 sqrt(D_ik D_jk))``; deviations from 60 degrees are
-    summed, which keeps digits where all angles are alike.
+    By the law of cosines, ``cos = (D_jk + D_ik - D_ij) / (2 sqrt(D_jk D_ik))``, for each i here as a matrix of all
+    j < i and all k. Deviations from 60 degrees are summed, which keeps digits where all angles are alike.
     """
-    distances = torch.from_numpy(squared)
-    n = len(distances)
+    n = len(squared)
+    inverse = 1 / np.sqrt(squared + np.eye(n))
     total, total_square = 0.0, 0.0
-    off_diagonal = ~torch.eye(n, dtype=torch.bool)
-    for k in range(n):
-        side = distances[k]
-        root = side.sqrt()
-        cosine = (side[:, None] + side - distances).float() / (2 * root[:, None] * root).float()
-        others = off_diagonal & (side > 0) & (side > 0)[:, None]
-        angle = torch.rad2deg(torch.acos(cosine.clamp(-1, 1))) - 60
-        angle = torch.where(others, angle, torch.zeros_like(angle))
-        total += float(angle.sum(dtype=torch.float64))
-        total_square += float(angle.square().sum(dtype=torch.float64))
-    count = n * (n - 1) * (n - 2)
+    for i in range(1, n):
+        cosine = squared[:i] + squared[i]
+        cosine -= squared[:i, i, None]
+        cosine *= inverse[:i]
+        cosine *= inverse[i] / 2
+        deviation = np.arccos(np.clip(cosine, -1, 1, out=cosine), out=cosine)
+        deviation -= np.pi / 3
+        deviation[:, i] = 0  # no triangles: k = i
+        np.fill_diagonal(deviation, 0)  # and k = j
+        total += deviation.sum()
+        total_square += np.vdot(deviation, deviation)
+    count = n * (n - 1) * (n - 2) / 2
     mean = total / count
-    return Spread(60 + mean, float(np.sqrt(max(total_square / count - mean**2, 0))))
+    return Spread(float(60 + np.degrees(mean)), float(np.degrees(np.sqrt(max(total_square / count - mean**2, 0)))))
