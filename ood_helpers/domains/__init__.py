@@ -48,6 +48,7 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
         If ``n``, ``size`` or ``seed`` is out of range, a folder or data set has fewer than ``n`` images, or
         a file cannot be read (it is named).
     """
+    _check_name(name)
     chosen = _numbers(n, start)
     size, seed = check_integer("size", size, 8), check_integer("seed", seed, 0)
     if name in drawn.DRAWN:
@@ -78,6 +79,7 @@ def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict
     FileNotFoundError, ValueError
         As in :func:`load_domain`.
     """
+    _check_name(name)
     chosen, seed = _numbers(n, start), check_integer("seed", seed, 0)
     if name in drawn.DRAWN:
         return drawn.parameters(name, chosen, seed)
@@ -88,6 +90,7 @@ def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict
 
 def domain_files(name) -> list[str]:
     """What of a domain lies outside this package: names and sizes in bytes of a folder's images, else nothing."""
+    _check_name(name)
     if name in drawn.DRAWN or name in real.REAL:
         return []
     return [f"{file.relative_to(name)} {file.stat().st_size}" for file in folder.image_files(_folder(name))]
@@ -98,9 +101,12 @@ def _numbers(n: int, start: int) -> range:
     return range(start, start + check_integer("n", n, 1))
 
 
-def _folder(name) -> Path:
+def _check_name(name) -> None:
     if not isinstance(name, str | Path):
         raise TypeError(f"name: got {type(name).__name__}, expected a domain's name or the path of a folder")
+
+
+def _folder(name) -> Path:
     if not Path(name).is_dir():
         raise FileNotFoundError(
             f"name: got {str(name)!r}, expected one of {', '.join(list_domains())}, or the path of a folder of images"

@@ -87,10 +87,7 @@ def geometry(found: Mapping[str, Geometry], in_domain: str) -> pd.DataFrame:
             "pair distance / √(2d)": _spread(row.pair_distance, np.sqrt(2 * row.d), 3),
             "angle of three": _spread(row.pair_angle, 1, 2) + "°",
             "angle at origin": _spread(row.origin_angle, 1, 2) + "°",
-            "data set (paper)": theirs.domain if theirs else "–",
-            "distance / √(2d) (paper)": f"{theirs.pair_distance[0] / np.sqrt(2 * paper.DIMENSION):.3f}"
-            if theirs
-            else "–",
+            "distance / √(2d) (paper)": _printed(theirs),
             "at origin (paper)": f"{theirs.origin_angle[0]:.1f}°" if theirs else "–",
         }
     return pd.DataFrame.from_dict(frame, orient="index")
@@ -168,6 +165,10 @@ def geometry_by_walk(walks: Mapping[str, Mapping[str, Geometry]]) -> pd.DataFram
 
 def _spread(spread, unit: float, digits: int) -> str:
     return f"{spread.mean / unit:.{digits}f} ± {spread.std / unit:.{digits}f}"
+
+
+def _printed(column: paper.LatentGeometry | None) -> str:
+    return f"{column.pair_distance[0] / np.sqrt(2 * paper.DIMENSION):.3f} ({column.domain})" if column else "–"
 
 
 def spherical_readings(n: int = 1000) -> pd.DataFrame:

@@ -205,6 +205,7 @@ def test_a_random_field_has_the_stated_spectrum_and_variance(slope):
         ({"start": -1}, ValueError, "start: got -1"),
         ({"name": "dgo"}, FileNotFoundError, "name: got 'dgo', expected one of dog, cat"),
         ({"name": 3}, TypeError, "name: got int"),
+        ({"name": ["dog"]}, TypeError, "name: got list"),
         ({"name": "digits", "n": 1798}, ValueError, "n: got 1798, expected at most 1797"),
     ],
 )

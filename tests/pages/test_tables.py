@@ -49,7 +49,7 @@ def test_stars_mark_what_is_rejected_and_nothing_else():
 def test_geometry_stands_beside_its_null_and_the_paper():
     shown = tables.geometry({"dog": geometry(normal(2)), "cat": geometry(normal(3))}, in_domain="dog")
     assert list(shown.index) == ["standard normal", "dog (ID)", "cat (OOD)"]
-    assert shown.loc["dog (ID)", "distance / √(2d) (paper)"] == "0.969"
+    assert shown.loc["dog (ID)", "distance / √(2d) (paper)"] == "0.969 (Dog)"
     assert shown.loc["cat (OOD)", "at origin (paper)"] == "–"
 
 
