@@ -1,13 +1,17 @@
-"""Threads for the machine at hand, and a guard: no test may leave torch set otherwise than it found it."""
+"""Threads for the machine at hand, examples that are the same in every run, and a guard of torch's global settings."""
 
 import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 # Read by torch and BLAS when they are first imported; test processes share the cores.
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(4, (os.cpu_count() or 1) // _WORKERS))))
+
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 def torch_state() -> dict[str, object]:

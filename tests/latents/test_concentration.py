@@ -18,31 +18,34 @@ from ood_helpers.latents.concentration import (
 DIMENSIONS = st.integers(1, 10**6)
 SIZES = st.floats(1e-3, 30)
 ROUNDING = 1 + 1e-9
+TINY = 1e-300  # below it probabilities lose their digits
 
 
 @given(DIMENSIONS.filter(lambda d: d > 1), SIZES)
 def test_lemma_d2_holds_in_every_dimension(d, c):
     tail = ball_above(d, c)
-    assert tail.exact <= ROUNDING * tail.normal <= ROUNDING**2 * tail.bound
+    assert tail.exact <= ROUNDING * tail.normal + TINY
+    assert tail.normal <= ROUNDING * tail.bound + TINY
 
 
 @given(DIMENSIONS, SIZES)
 def test_lemma_d3_holds_in_every_dimension(d, c):
     tail = gaussian_outside_annulus(d, c)
-    assert tail.exact <= ROUNDING * tail.normal <= ROUNDING**2 * tail.bound
+    assert tail.exact <= ROUNDING * tail.normal + TINY
+    assert tail.normal <= ROUNDING * tail.bound + TINY
 
 
 @given(DIMENSIONS.filter(lambda d: d > 3), st.floats(0, 90))
 def test_random_directions_are_nearly_orthogonal_in_every_dimension(d, degrees):
     tail = not_orthogonal(d, degrees)
-    assert tail.exact <= ROUNDING * tail.normal
-    assert tail.exact <= ROUNDING * tail.bound
+    assert tail.exact <= ROUNDING * tail.normal + TINY
+    assert tail.exact <= ROUNDING * tail.bound + TINY
 
 
 @given(DIMENSIONS, st.floats(0, 1))
 def test_little_of_a_ball_lies_below_its_surface(d, width):
     tail = ball_outside_shell(d, width)
-    assert tail.exact <= ROUNDING * tail.bound + 1e-300
+    assert tail.exact <= ROUNDING * tail.bound + TINY
 
 
 @pytest.mark.parametrize("d", [2, 3, 10, 50])
