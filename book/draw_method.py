@@ -8,7 +8,7 @@ from matplotlib.patches import FancyBboxPatch
 
 import ood_helpers as ood
 from ood_helpers.pages import figures
-from ood_helpers.training import sample
+from ood_helpers.training.toys import sample
 
 DOMAINS = ("church", "face", "galaxy")
 LEVEL = {"t": 800, "steps": 50, "solver": "dpm2m"}

@@ -33,6 +33,9 @@ _HOME = {
     "reconstruction_error": "evaluation.reconstruction",
     "round_trip": "evaluation.reconstruction",
     "latent_error": "evaluation.reconstruction",
+    "load_scorer": "evaluation.scorer",
+    "interference_rate": "evaluation.interference",
+    "bandwidth": "evaluation.interference",
 }
 __all__ = sorted(_HOME)
 

@@ -13,14 +13,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser(
         "train",
-        help="train a toy model, or continue an interrupted training",
-        description="Train a toy model as it is shipped: seeded, and resumed by running the same command again. "
-        "The output folder holds a diffusers pipeline in half precision, training.json with the loss, and samples.png.",
+        help="train a toy model or the domain scorer, or continue an interrupted training",
+        description="Train a network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half "
+        "precision, training.json with the loss, and samples.png; the same command continues an interrupted run. "
+        "The scorer's folder holds its weights and scorer.json with its accuracy.",
     )
-    train.add_argument("model", help="a recipe's name, such as toy-dog")
+    train.add_argument("model", help="a toy model's name, such as toy-dog, or domain-scorer")
     train.add_argument("--output", required=True, help="folder for the model and its checkpoint")
     train.add_argument("--steps", type=int, help="optimiser steps, if not the recipe's")
-    train.add_argument("--images", type=int, help="size of the training set, if not the recipe's")
+    train.add_argument("--images", type=int, help="training pictures (for the scorer: of each domain)")
     train.add_argument("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
     train.add_argument("--threads", type=int, help="processor threads, by default torch's choice")
     return parser
@@ -39,13 +40,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options) -> int:
     import torch
 
-    from .training import train
+    from .training.scorer import train_scorer
+    from .training.toys import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     changes = {key: value for key in ("steps", "images") if (value := getattr(options, key)) is not None}
-    folder = train(options.model, options.output, device=options.device, **changes)
-    print(f"saved {folder}; use it by ood.load_model({str(folder)!r})")
+    if options.model == "domain-scorer":
+        folder = train_scorer(options.output, device=options.device, **changes)
+        print(f"saved {folder}; use it by ood.load_scorer({str(folder)!r})")
+    else:
+        folder = train(options.model, options.output, device=options.device, **changes)
+        print(f"saved {folder}; use it by ood.load_model({str(folder)!r})")
     return 0
 
 

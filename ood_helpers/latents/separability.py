@@ -140,7 +140,7 @@ class Separability:
         return f"held-out accuracy {self.accuracy:.3f} (shuffled labels: {null}; p = {self.p_value:.3g})"
 
 
-def separability(a, b, test_size: float = 0.3, seed: int = 0, permutations: int = 19) -> Separability:
+def separability(a, b, test_size: float = 0.3, seed: int = 0, permutations: int = 19, C: float = 1.0) -> Separability:
     """Train a linear support vector machine on part of two clouds and test it on the rest (Sec. C.5: 7 to 3).
 
     Parameters
@@ -153,38 +153,45 @@ def separability(a, b, test_size: float = 0.3, seed: int = 0, permutations: int 
         Draws the split and the permutations.
     permutations : int
         Size of the null, 0 or more; ``p_value`` is at least ``1 / (permutations + 1)``.
+    C : float
+        Penalty of the margin, for latents of about unit variance. Clouds on other scales are compared fairly with a
+        hard margin, ``C = 100`` or more, which does not depend on the scale.
 
     Returns
     -------
     Separability
-        As from ``SVC(kernel="linear", C=1)`` on the latents divided by ``sqrt(d)``: the kernel is ``<x, y> / d``,
+        As from ``SVC(kernel="linear", C=C)`` on the latents divided by ``sqrt(d)``: the kernel is ``<x, y> / d``,
         of order one in any dimension.
 
     Raises
     ------
     TypeError, ValueError
         If either cloud is not finite or too small to be split, the dimensions differ, or ``test_size`` is outside
-        (0, 1).
+        (0, 1), or ``C`` is not positive.
     """
     a, b = check_rows("a", a, 4), check_rows("b", b, 4)
-    return separability_of(gram(a, b), len(a), test_size, seed, permutations)
+    return separability_of(gram(a, b), len(a), test_size, seed, permutations, C)
 
 
-def separability_of(g: Gram, n_a: int, test_size: float = 0.3, seed: int = 0, permutations: int = 19) -> Separability:
+def separability_of(
+    g: Gram, n_a: int, test_size: float = 0.3, seed: int = 0, permutations: int = 19, C: float = 1.0
+) -> Separability:
     """`separability` of the first ``n_a`` points of a Gram matrix from the others."""
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: got {test_size!r}, expected a share between 0 and 1")
     check_integer("permutations", permutations, 0)
+    if not C > 0:
+        raise ValueError(f"C: got {C!r}, expected a positive number")
     labels = (np.arange(len(g)) >= n_a).astype(int)
     kernel = g.products / g.dimension
     rng = np.random.default_rng(check_integer("seed", seed, 0))
-    held_out, trained = _fit(kernel, labels, test_size, seed)
-    null = np.array([_fit(kernel, rng.permutation(labels), test_size, seed + k + 1)[0] for k in range(permutations)])
+    held_out, trained = _fit(kernel, labels, test_size, seed, C)
+    null = np.array([_fit(kernel, rng.permutation(labels), test_size, seed + k + 1, C)[0] for k in range(permutations)])
     return Separability(held_out, trained, null, float((1 + (null >= held_out).sum()) / (permutations + 1)))
 
 
-def _fit(kernel, labels, test_size, seed) -> tuple[float, float]:
+def _fit(kernel, labels, test_size, seed, C) -> tuple[float, float]:
     train, test = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
-    machine = SVC(kernel="precomputed", C=1.0).fit(kernel[np.ix_(train, train)], labels[train])
+    machine = SVC(kernel="precomputed", C=C).fit(kernel[np.ix_(train, train)], labels[train])
     on_train = machine.score(kernel[np.ix_(train, train)], labels[train])
     return machine.score(kernel[np.ix_(test, train)], labels[test]), on_train

@@ -187,7 +187,7 @@ def _offdiagonal(matrix: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out accuracies of three classifiers, mean over random splits.
+    """Held-out accuracies of three classifiers and a prediction, mean over random splits.
 
     Attributes
     ----------
@@ -199,37 +199,46 @@ class HeldOut:
         A linear support vector machine, as in `separability`.
     machine_std : float
         Its standard deviation over splits.
+    predicted : float
+        `Moments.centroid_accuracy` with moments of the training part alone: what to expect of ``centroids``.
     """
 
     pairs: float
     centroids: float
     machine: float
     machine_std: float
+    predicted: float
 
 
-def held_out_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0) -> HeldOut:
+def held_out_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0, C: float = 1.0) -> HeldOut:
     """Measure the classifiers that `pair_accuracy` and `Moments.centroid_accuracy` predict, and the paper's machine.
 
     Parameters
     ----------
     g : Gram
     n_a : int
-        How many of its points, the first ones, belong to the first cloud.
+        How many of its points, the first ones, belong to the first cloud; six of each at least.
     test_size : float
         Share of held-out points.
     splits : int
         Random splits into training and test.
     seed : int
         Draws the splits.
+    C : float
+        As for `separability`.
     """
     labels = np.arange(len(g)) >= n_a
     check_integer("splits", splits, 1)
     results = []
     for k in range(splits):
         train, test = train_test_split(np.arange(len(g)), test_size=test_size, stratify=labels, random_state=seed + k)
-        machine = separability_of(g, n_a, test_size, seed + k, permutations=0).accuracy
-        results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test), machine))
-    return HeldOut(*map(float, np.mean(results, 0)), float(np.std(results, 0)[2]))
+        machine = separability_of(g, n_a, test_size, seed + k, 0, C).accuracy
+        known = np.sort(train)  # the first cloud's points come first
+        sizes = int((known < n_a).sum()), int((known >= n_a).sum())
+        predicted = moments_of(g[known], sizes[0]).centroid_accuracy(*sizes)
+        results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test), machine, predicted))
+    pairs, centroids, machine, predicted = map(float, np.mean(results, 0))
+    return HeldOut(pairs, centroids, machine, float(np.std(results, 0)[2]), predicted)
 
 
 def _pairs(g: Gram, labels, train, test) -> float:

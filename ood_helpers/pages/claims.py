@@ -60,7 +60,7 @@ CLAIMS = {
         ),
         Claim(
             "inverted-gaussian",
-            "The inverted latents of an unseen domain are approximately Gaussian.",
+            "The inverted latents of an unseen domain are approximately standard Gaussian.",
             "Sec. C.3 with footnote 3, C.6",
         ),
         Claim(
@@ -118,7 +118,8 @@ CLAIMS = {
         ),
         Claim(
             "lemma-c2",
-            "Spherical unit Gaussians can be separated if their centers are more than d^(1/4) apart.",
+            "Spherical unit Gaussians can be separated, pair by pair, if their centers are d^(1/4) apart in order of"
+            " magnitude.",
             "Lemma C.2, Sec. C.5",
         ),
         Claim(
@@ -136,6 +137,37 @@ CLAIMS = {
             "separable-earlier",
             "Domains that are separable at t = T are separated even more easily at any earlier t.",
             "Sec. C.5",
+        ),
+        Claim(
+            "interference",
+            "As the walk down turns from deterministic (η = 0) to stochastic (η = 1), images of an unseen domain turn"
+            " into images of the training domain.",
+            "Sec. C.4, Fig. 3(a)",
+        ),
+        Claim(
+            "noise-starts",
+            "A latent drawn from N(0, I) is surely denoised into the training domain.",
+            "Sec. C.4",
+        ),
+        Claim(
+            "captured-draws",
+            "Latents sampled for an unseen domain can be captured by the training domain's mass and fail.",
+            "Fig. 3(b)",
+        ),
+        Claim(
+            "bandwidth-gap",
+            "The larger the gap between the domains, the larger the bandwidth: the more fresh noise a walk tolerates.",
+            "Sec. E.2.1, Fig. 5",
+        ),
+        Claim(
+            "bandwidth-image",
+            "The bandwidth is larger at latents that are closer to the image.",
+            "Sec. E.2.1",
+        ),
+        Claim(
+            "t-800",
+            "Latents at t ≈ 800 are a reasonable choice: from about there on image content forms.",
+            "Sec. E.2.1",
         ),
     )
 }

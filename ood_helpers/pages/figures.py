@@ -165,6 +165,25 @@ def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
     return ax
 
 
+def heatmap(values: np.ndarray, rows: Sequence, columns: Sequence, *, ax, title: str, xlabel: str, ylabel: str):
+    """Show a table of shares in ``[0, 1]`` as a map with its numbers written in; return the axes."""
+    sns.heatmap(
+        values,
+        vmin=0,
+        vmax=1,
+        cmap="cividis",
+        annot=True,
+        fmt=".2f",
+        annot_kws={"size": 8},
+        cbar=False,
+        xticklabels=columns,
+        yticklabels=rows,
+        ax=ax,
+    )
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
 def shared_legend(figure: Figure, ax):
     """Put one legend under all panels of a figure, with the labels of one of them; return it."""
     return figure.legend(

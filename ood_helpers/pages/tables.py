@@ -184,7 +184,8 @@ def spherical_readings(n: int = 1000) -> pd.DataFrame:
     DataFrame
         For each data set the implied standard deviation of a coordinate, norm of the mean (with the interval that the
         rounding of the printed angle allows), norm that a mean of ``n`` such latents has, and radius; then the printed
-        distance of centres, its noise floor and what is left without it.
+        distance of centres, its noise floor and what is left without it, if it was measured from the latents of dogs,
+        and what is left if it was measured from the origin, where only one of the two means is noisy.
     """
     dog = paper.TABLE_3[0]
     own = spherical_reading(dog.pair_distance[0], dog.origin_angle[0], paper.DIMENSION)
@@ -201,6 +202,7 @@ def spherical_readings(n: int = 1000) -> pd.DataFrame:
             "center distance (printed)": f"{column.centre_distance:.1f}" if column.centre_distance else "–",
             "noise floor": f"{floor:.1f}" if column.centre_distance else "–",
             "without noise": f"{unbiased_distance(column, n):.1f}" if column.centre_distance else "–",
+            "the same, from the origin": f"{distance_from_origin(column, n):.1f}" if column.centre_distance else "–",
         }
     return pd.DataFrame.from_dict(frame, orient="index")
 
@@ -217,6 +219,12 @@ def unbiased_distance(column: paper.LatentGeometry, n: int = 1000) -> float:
     stds = (spherical_reading(c.pair_distance[0], c.origin_angle[0], paper.DIMENSION).std for c in (dog, column))
     floor = centre_noise(paper.DIMENSION, *stds, n, n)
     return float(np.sqrt(max(column.centre_distance**2 - floor**2, 0)))
+
+
+def distance_from_origin(column: paper.LatentGeometry, n: int = 1000) -> float:
+    """Take the noise of one mean out of a printed centre distance, as if it had been measured from the origin."""
+    noise = spherical_reading(column.pair_distance[0], column.origin_angle[0], paper.DIMENSION).std ** 2 / n
+    return float(np.sqrt(max(column.centre_distance**2 - noise * paper.DIMENSION, 0)))
 
 
 def expected_accuracies(n: int = 1000, test_size: float = 0.3) -> pd.DataFrame:

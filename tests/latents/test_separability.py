@@ -56,6 +56,12 @@ def test_the_precomputed_kernel_decides_as_a_linear_machine_on_the_points(shift)
     assert found.training_accuracy == machine.score(points[train], labels[train])
 
 
+def test_a_hard_margin_does_not_depend_on_the_scale():
+    a, b = cloud(60, 400), cloud(60, 400, 0.2, seed=1)
+    hard = [separability(s * a, s * b, permutations=0, C=1e6).accuracy for s in (0.1, 1.0, 10.0)]
+    assert len(set(hard)) == 1
+
+
 def test_far_clouds_are_told_apart_and_equal_ones_are_not():
     far = separability(cloud(100, 300), cloud(100, 300, 0.5, seed=1))
     same = separability(cloud(100, 300), cloud(100, 300, seed=1))
@@ -82,6 +88,7 @@ def test_p_values_are_uniform_for_equal_clouds():
         (lambda: separability(cloud(9, 5), cloud(2, 5)), r"b: got shape \(2, 5\)"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), test_size=1.0), "test_size: got 1.0"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), permutations=-1), "permutations: got -1"),
+        (lambda: separability(cloud(9, 5), cloud(9, 5), C=0), "C: got 0, expected a positive number"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -84,7 +84,8 @@ def repeated():
                 "moments": moments,
                 "predicted": moments.centroid_accuracy(trained, trained),
                 "spherical": moments.spherical(d).centroid_accuracy(trained, trained),
-                "centroids": held_out_of(g, n).centroids,
+                "centroids": (result := held_out_of(g, n)).centroids,
+                "from training": result.predicted,
             }
         )
     true = {
@@ -111,6 +112,8 @@ def test_the_prediction_from_the_measured_covariance_is_what_the_classifier_achi
         np.array([row[k] for row in found]) for k in ("predicted", "centroids", "spherical")
     )
     assert abs(predicted.mean() - measured.mean()) < 4 * np.hypot(predicted.std(), measured.std()) / np.sqrt(12)
+    from_training = np.array([row["from training"] for row in found])
+    assert abs(from_training.mean() - measured.mean()) < 4 * np.hypot(from_training.std(), measured.std()) / np.sqrt(12)
     assert spherical.mean() > measured.mean() + 0.05  # taking the clouds for spherical promises too much
 
 

@@ -29,6 +29,8 @@ def test_bedrooms_distance_without_noise_is_below_the_fourth_root():
     assert tables.unbiased_distance(bedroom) == pytest.approx(expected)
     assert expected < paper.DIMENSION**0.25 < bedroom.centre_distance
     assert tables.unbiased_distance(bedroom, n=100) == 0
+    from_origin = tables.distance_from_origin(bedroom)  # only 611.2^2 / 2000 is noise then
+    assert from_origin == pytest.approx(math.sqrt(26.0**2 - 611.2**2 / 2000)) and from_origin > 21.06
 
 
 def test_the_reading_of_table_3_has_a_row_for_each_data_set():

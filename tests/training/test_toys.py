@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMPipeline
 
 import ood_helpers as ood
-from ood_helpers.training import RECIPES, Recipe, batch_at, train
+from ood_helpers.training.toys import RECIPES, Recipe, batch_at, train
 
 SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
 
@@ -30,17 +30,17 @@ def test_a_finished_run_is_a_pipeline_with_its_record(finished):
 
 
 def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
-    from ood_helpers import training
+    from ood_helpers.training import toys
 
     def killed(output, parts, record):
         save(output, parts, record)
         raise KeyboardInterrupt
 
-    save = training._save
-    monkeypatch.setattr(training, "_save", killed)
+    save = toys._save
+    monkeypatch.setattr(toys, "_save", killed)
     with pytest.raises(KeyboardInterrupt):
         train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(toys, "_save", save)
     resumed = train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
     ours, theirs = (ood.load_model(path).predictor.network.state_dict() for path in (finished, resumed))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)

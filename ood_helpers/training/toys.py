@@ -23,12 +23,12 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
-from .domains import drawn
-from .kernels.walk import denoise
-from .models.frozen import FrozenModel
-from .models.loading import freeze
-from .models.schedules import alphas_cumprod
-from .pages.figures import save_sheet
+from ..domains import drawn
+from ..kernels.walk import denoise
+from ..models.frozen import FrozenModel
+from ..models.loading import freeze
+from ..models.schedules import alphas_cumprod
+from ..pages.figures import save_sheet
 
 TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
 

@@ -1,0 +1,126 @@
+"""Which domain does an image belong to?  A small convolutional classifier over the drawn domains.
+
+It judges whether an image that a model generated shows its target or the domain that the model was trained on, and its
+features are the space in which sets of drawn images are compared.  Trained with blur, noise, shifts and changed
+colours, so that it looks for content and overlooks what a walk does to an image.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from ..checks import check_batch
+
+SHIPPED = Path(__file__).parent / "domain-scorer"
+SIZE = 64  # pixels; images of other sizes are resampled
+WEIGHTS, RECORD = "scorer.safetensors", "scorer.json"
+
+
+class DomainScorer(nn.Module):
+    """Classify images ``(n, 3, H, W)`` in ``[-1, 1]`` into domains.
+
+    Attributes
+    ----------
+    domains : tuple of str
+        In the order of the scores.
+    num_features : int
+        Length of a feature vector.
+    temperature : Tensor
+        Divides the scores, so that probabilities are calibrated on held-out, augmented images.
+    record : dict
+        How it was trained, and how accurate it is.
+    """
+
+    def __init__(self, domains: tuple[str, ...], channels: tuple[int, ...] = (24, 48, 96, 128)):
+        super().__init__()
+        self.domains, self.channels, self.num_features = tuple(domains), tuple(channels), channels[-1]
+        blocks, wide = [], 3
+        for width in channels:
+            blocks += [
+                nn.Conv2d(wide, width, 3, stride=2, padding=1),
+                nn.GroupNorm(8, width),
+                nn.SiLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.GroupNorm(8, width),
+                nn.SiLU(),
+            ]
+            wide = width
+        self.body = nn.Sequential(*blocks)
+        self.head = nn.Linear(wide, len(domains))
+        self.register_buffer("temperature", torch.ones(()))
+        self.record: dict = {}
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return ``(n, num_features)``: the last layer's channels, averaged over the image."""
+        if images.shape[-2:] != (SIZE, SIZE):
+            images = functional.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
+        return self.body(images).mean((2, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return calibrated scores ``(n, domains)``, whose softmax are probabilities."""
+        return self.head(self.features(images)) / self.temperature
+
+    @torch.no_grad()
+    def probabilities(self, images: torch.Tensor, batch_size: int = 256) -> torch.Tensor:
+        """Return calibrated probabilities of each domain.
+
+        Parameters
+        ----------
+        images : Tensor
+            float ``(n, 3, H, W)`` in ``[-1, 1]``; what lies outside is cut off, as on a screen.
+        batch_size : int
+
+        Returns
+        -------
+        Tensor
+            float32 ``(n, domains)``, rows that add up to 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the images are no finite floating batch with three channels.
+        """
+        images = check_batch("images", images)
+        if images.shape[1] != 3:
+            raise ValueError(f"images: got shape {tuple(images.shape)}, expected three channels")
+        device = self.head.weight.device
+        parts = [self(part.to(device).float().clamp(-1, 1)).softmax(1).cpu() for part in images.split(batch_size)]
+        return torch.cat(parts)
+
+    def save(self, folder: Path) -> None:
+        """Write the weights in half precision and the record."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {key: value.half().cpu().contiguous() for key, value in self.state_dict().items()}
+        save_file(state, folder / WEIGHTS)
+        record = {"domains": self.domains, "channels": self.channels, **self.record}
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def load_scorer(folder=SHIPPED) -> DomainScorer:
+    """Return a saved scorer, by default the one that comes with the package; frozen, in float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no scorer.
+    """
+    return _load(Path(folder).resolve())
+
+
+@cache
+def _load(folder: Path) -> DomainScorer:
+    for name in (WEIGHTS, RECORD):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"folder: {folder} holds no {name}, expected what 'train domain-scorer' writes")
+    record = json.loads((folder / RECORD).read_text())
+    scorer = DomainScorer(tuple(record.pop("domains")), tuple(record.pop("channels")))
+    scorer.load_state_dict({key: value.float() for key, value in load_file(folder / WEIGHTS).items()})
+    scorer.record = record
+    return scorer.eval().requires_grad_(False)

@@ -1,0 +1,85 @@
+"""Along a walk: the radius of latents at every level, and the step at which a domain's radius joins that of noise.
+
+A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where the two meet
+is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search along the Gaussian radius).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..kernels import steps as rules
+from ..kernels.levels import Level
+from ..kernels.walk import path
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Radii along a walk, in ascending order of ``t``.
+
+    Attributes
+    ----------
+    t : ndarray
+        Timesteps, float64 ``(levels,)``; -1 is the image.
+    radius : ndarray
+        ``|x_t| / sqrt(d)`` of each image, float64 ``(levels, n)``.
+    """
+
+    t: np.ndarray
+    radius: np.ndarray
+
+
+def radius_along(model, x: torch.Tensor, levels: Sequence[Level], step=rules.ddim, *, precision: str = "auto") -> Chain:
+    """Walk a batch along ``levels``, up or down, and note its radius at each.
+
+    Parameters
+    ----------
+    model, x, levels, step, precision
+        As for `path`.
+
+    Returns
+    -------
+    Chain
+    """
+    root = np.sqrt(x[0].numel())
+    found = [
+        (level.t, x.flatten(1).norm(dim=1).cpu().numpy() / root)
+        for level, x in path(model, x, levels, step, precision=precision)
+    ]
+    t, radius = zip(*sorted(found, key=lambda pair: pair[0]), strict=True)
+    return Chain(np.array(t), np.array(radius, float))
+
+
+def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> float:
+    """Return the smallest ``t`` from which on the mean radii of two chains differ by less than ``tolerance``.
+
+    Parameters
+    ----------
+    chain, reference : Chain
+        Over the same levels; the reference starts from ``N(0, I)``.
+    tolerance : float
+        In units of ``sqrt(d)``.
+
+    Returns
+    -------
+    float
+        NaN if they differ at the highest level.
+
+    Raises
+    ------
+    ValueError
+        If the levels differ or the tolerance is not positive.
+    """
+    if not np.array_equal(chain.t, reference.t):
+        raise ValueError("reference: its levels differ from those of chain, expected the same")
+    if not tolerance > 0:
+        raise ValueError(f"tolerance: got {tolerance!r}, expected a positive number")
+    apart = np.abs(chain.radius.mean(1) - reference.radius.mean(1)) >= tolerance
+    if apart[-1]:
+        return float("nan")
+    last = np.flatnonzero(apart)
+    return float(chain.t[last[-1] + 1] if len(last) else chain.t[0])

@@ -1,0 +1,69 @@
+"""Interactive figures that need no kernel: they work in JupyterLab and in the built page alike, offline."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+from io import BytesIO
+
+import numpy as np
+
+
+def slider(frames: Sequence[np.ndarray], labels: Sequence[str], *, alt: str, zoom: int = 2, name: str = "value"):
+    """Show one frame at a time, chosen by a slider.
+
+    Without scripts the first frame shows. The frames travel in the page, as one PNG each.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray
+        Pictures ``(H, W, 3)`` in ``[0, 1]``, all of one size.
+    labels : sequence of str
+        What the slider says at each frame.
+    alt : str
+        Alternative text of the picture.
+    zoom : int
+        Screen pixels for a pixel.
+    name : str
+        What the slider changes, for its label.
+
+    Returns
+    -------
+    IPython.display.HTML
+
+    Raises
+    ------
+    ValueError
+        If there are no frames, they differ in size, or there is not one label for each.
+    """
+    from IPython.display import HTML
+
+    if not len(frames) or len(frames) != len(labels):
+        raise ValueError(f"labels: got {len(labels)} for {len(frames)} frames, expected one for each of at least one")
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError("frames: differ in size, expected pictures of one size")
+    sources = ", ".join(f"'{_data_uri(frame)}'" for frame in frames)
+    words = ", ".join(f"'{escape(label, quote=True)}'" for label in labels)
+    height, width = frames[0].shape[:2]
+    change = (
+        "const box = this.closest('.slider-strip');"
+        f"box.querySelector('img').src = [{sources}][this.value];"
+        f"box.querySelector('output').textContent = [{words}][this.value];"
+    )
+    return HTML(
+        f'<div class="slider-strip"><img src="{_data_uri(frames[0])}" alt="{escape(alt, quote=True)}" '
+        f'style="width: {zoom * width}px; max-width: 100%; height: auto; aspect-ratio: {width} / {height}; '
+        f'image-rendering: pixelated">'
+        f'<label style="display: block">{escape(name)} <input type="range" min="0" max="{len(frames) - 1}" value="0" '
+        f'step="1" style="width: min(60%, 24rem)" oninput="{escape(change, quote=True)}"> '
+        f"<output>{escape(labels[0])}</output></label></div>"
+    )
+
+
+def _data_uri(frame: np.ndarray) -> str:
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray((np.clip(frame, 0, 1) * 255).round().astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,62 @@
+"""Training of the domain scorer: content survives the augmentation, the loss falls, the record tells the truth."""
+
+import json
+
+import pytest
+import torch
+
+from ood_helpers.evaluation.scorer import load_scorer
+from ood_helpers.training.scorer import ScorerRecipe, assess, augment, batch_at, pictures_of, train_scorer
+
+SMALL = {"images": 16, "size": 32, "channels": (8, 16, 16), "batch": 32, "steps": 60}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return train_scorer(tmp_path_factory.mktemp("scorer"), device="cpu", progress=False, **SMALL)
+
+
+def test_a_short_training_learns_and_its_record_can_be_measured_again(folder):
+    scorer, recipe = load_scorer(folder), ScorerRecipe(**SMALL)
+    record = json.loads((folder / "scorer.json").read_text())
+    assert record["held_out"]["accuracy"] > 0.3  # eight domains: 0.125 by guessing
+    again = assess(scorer, recipe, *pictures_of(recipe, 20, recipe.seed + 2))
+    assert again["accuracy"] == pytest.approx(record["held_out"]["accuracy"], abs=0.02)  # weights were rounded
+
+
+def test_the_same_command_gives_the_same_scorer(folder, tmp_path):
+    again = train_scorer(tmp_path / "again", device="cpu", progress=False, **SMALL)
+    ours, theirs = load_scorer(folder).state_dict(), load_scorer(again).state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_augmented_images_stay_images_and_depend_on_the_generator_alone():
+    recipe = ScorerRecipe()
+    images = torch.rand(5, 3, 32, 32) * 2 - 1
+    first, again = (augment(images, recipe, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, again) and first.shape == images.shape
+    assert first.min() >= -1 and first.max() <= 1
+    assert not torch.equal(first, augment(images, recipe, torch.Generator().manual_seed(2)))
+
+
+def test_without_changes_an_image_is_only_mirrored():
+    still = ScorerRecipe(noise=0, blur=0, zoom=0, shift=0, tint=0)
+    images = (torch.rand(40, 1, 16, 16) * 2 - 1).expand(-1, 3, -1, -1)  # gray: saturation changes nothing
+    changed = augment(images, still, torch.Generator().manual_seed(0))
+    same = torch.isclose(changed, images, atol=1e-4).flatten(1).all(1)
+    mirrored = torch.isclose(changed, images.flip(-1), atol=1e-4).flatten(1).all(1)
+    assert (same | mirrored).all() and same.any() and mirrored.any()
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    recipe = ScorerRecipe(batch=8)
+    pictures, labels = pictures_of(ScorerRecipe(size=16), 3, 0)
+    first, again, other = (batch_at(step, pictures, labels, recipe) for step in (3, 3, 4))
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+
+
+def test_pictures_come_with_their_domains_in_order():
+    pictures, labels = pictures_of(ScorerRecipe(size=16), 2, 0)
+    assert pictures.shape == (16, 3, 16, 16) and pictures.dtype == torch.uint8
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
