@@ -22,6 +22,14 @@ def check_integer(name: str, value, low: int, high: int | None = None) -> int:
     return number
 
 
+def check_number(name: str, value: float, low: float, strict: bool = False) -> float:
+    """Return ``value`` as a finite float of at least ``low``, above it if ``strict``, or raise ValueError."""
+    if not np.isfinite(value) or value < low or (strict and value == low):
+        bound = f"{'above' if strict else 'of at least'} {low}"
+        raise ValueError(f"{name}: got {value!r}, expected a finite number {bound}")
+    return float(value)
+
+
 def check_choice(name: str, value, choices) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
     if value not in choices:

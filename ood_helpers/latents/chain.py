@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..checks import check_number
 from ..kernels import steps as rules
 from ..kernels.levels import Level
 from ..kernels.walk import path
@@ -76,8 +77,7 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
     """
     if not np.array_equal(chain.t, reference.t):
         raise ValueError("reference: its levels differ from those of chain, expected the same")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance: got {tolerance!r}, expected a positive number")
+    check_number("tolerance", tolerance, 0, strict=True)
     apart = np.abs(chain.radius.mean(1) - reference.radius.mean(1)) >= tolerance
     if apart[-1]:
         return float("nan")

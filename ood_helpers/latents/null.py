@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import check_integer
+from ..checks import check_integer, check_number
 from .geometry import Geometry, Spread
 
 
@@ -45,7 +45,7 @@ def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geome
     >>> gaussian_geometry(196_608).radius.mean  # 443.4, the paper's models
     """
     check_integer("d", d, 2)
-    s, mu = _at_least("std", std, 0, strict=True), _at_least("mean_norm", mean_norm, 0)
+    s, mu = check_number("std", std, 0, strict=True), check_number("mean_norm", mean_norm, 0)
     square = mu**2 + s**2 * d
     c = mu**2 / square
     radius_variance = s**2 * (s**2 * d + 2 * mu**2) / (2 * square)
@@ -99,7 +99,7 @@ def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> Sphe
         If an argument is out of range.
     """
     check_integer("d", d, 2)
-    s = _at_least("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
+    s = check_number("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
     if not 0 < origin_angle <= 90:
         raise ValueError(f"origin_angle: got {origin_angle!r}, expected degrees above 0 and at most 90")
     cosine = max(np.cos(np.radians(origin_angle)), 0)
@@ -114,12 +114,4 @@ def centre_noise(d: int, std_a: float, std_b: float, n_a: int, n_b: int) -> floa
     """
     for name, value in (("d", d), ("n_a", n_a), ("n_b", n_b)):
         check_integer(name, value, 1)
-    return float(np.sqrt(d * (_at_least("std_a", std_a, 0) ** 2 / n_a + _at_least("std_b", std_b, 0) ** 2 / n_b)))
-
-
-def _at_least(name: str, value: float, low: float, strict: bool = False) -> float:
-    if not np.isfinite(value) or value < low or (strict and value == low):
-        raise ValueError(
-            f"{name}: got {value!r}, expected a finite number {'above' if strict else 'of at least'} {low}"
-        )
-    return float(value)
+    return float(np.sqrt(d * (check_number("std_a", std_a, 0) ** 2 / n_a + check_number("std_b", std_b, 0) ** 2 / n_b)))

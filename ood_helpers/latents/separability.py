@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from ..checks import check_integer, check_rows
+from ..checks import check_integer, check_number, check_rows
 from .gram import Gram, gram, trace_of_product, trace_of_square
 
 
@@ -180,8 +180,7 @@ def separability_of(
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: got {test_size!r}, expected a share between 0 and 1")
     check_integer("permutations", permutations, 0)
-    if not C > 0:
-        raise ValueError(f"C: got {C!r}, expected a positive number")
+    check_number("C", C, 0, strict=True)
     labels = (np.arange(len(g)) >= n_a).astype(int)
     kernel = g.products / g.dimension
     rng = np.random.default_rng(check_integer("seed", seed, 0))

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, stats
 from sklearn.model_selection import train_test_split
 
-from ..checks import check_integer
+from ..checks import check_integer, check_number
 from .gram import Gram, trace_of_product, trace_of_square
 from .separability import centre_distance_of, separability_of
 
@@ -42,7 +42,7 @@ def pair_accuracy(d: int, distance: float) -> float:
     TypeError, ValueError
         If an argument is out of range.
     """
-    d, noncentral = check_integer("d", d, 1), _distance(distance) ** 2 / 2
+    d, noncentral = check_integer("d", d, 1), check_number("distance", distance, 0) ** 2 / 2
     threshold = d + noncentral / 2
     across = stats.ncx2.sf(threshold, d, noncentral) if noncentral else stats.chi2.sf(threshold, d)
     return float((stats.chi2.cdf(threshold, d) + across) / 2)
@@ -54,7 +54,7 @@ def pair_error_bound(d: int, distance: float) -> float:
     The constant behind the order ``d^(1/4)`` of Lemma C.2: for ``D = k d**0.25`` it is about ``exp(-k^4 / 64)``.
     """
     check_integer("d", d, 1)
-    return float(np.exp(-(_distance(distance) ** 4) / (64 * (d + distance**2))))
+    return float(np.exp(-(check_number("distance", distance, 0) ** 4) / (64 * (d + distance**2))))
 
 
 def distance_for_pairs(d: int, accuracy: float) -> float:
@@ -67,7 +67,7 @@ def distance_for_pairs(d: int, accuracy: float) -> float:
 
 def known_centres_accuracy(distance: float) -> float:
     """Accuracy of the best classifier that knows both centres, in any dimension: ``Phi(distance / 2)``."""
-    return float(stats.norm.cdf(_distance(distance) / 2))
+    return float(stats.norm.cdf(check_number("distance", distance, 0) / 2))
 
 
 def centroid_accuracy(d: int, distance: float, n: int, std: float = 1.0) -> float:
@@ -93,7 +93,7 @@ def centroid_accuracy(d: int, distance: float, n: int, std: float = 1.0) -> floa
     """
     check_integer("d", d, 1)
     check_integer("n", n, 1)
-    s2, square = float(std) ** 2, _distance(distance) ** 2
+    s2, square = float(std) ** 2, check_number("distance", distance, 0) ** 2
     cloud = Moments(square, s2 * d, s2 * d, s2**2 * d, s2**2 * d, s2**2 * d, s2 * square, s2 * square)
     return cloud.centroid_accuracy(n, n)
 
@@ -259,9 +259,3 @@ def _centroids(g: Gram, labels, train, test) -> float:
         own = g.products[np.ix_(rows, rows)].mean()
         squares.append(own - 2 * g.products[np.ix_(test, rows)].mean(1))
     return ((squares[1] < squares[0]) == labels[test]).mean()
-
-
-def _distance(value: float) -> float:
-    if not np.isfinite(value) or value < 0:
-        raise ValueError(f"distance: got {value!r}, expected a finite number of at least 0")
-    return float(value)

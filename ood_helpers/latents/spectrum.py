@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ..checks import check_integer, check_rows
+from ..checks import check_integer, check_number, check_rows
 from .geometry import as_gram
 from .gram import products_about_means, trace_of_square
 
@@ -134,8 +134,7 @@ def marchenko_pastur(n: int, d: int, variance: float = 1.0) -> MarchenkoPastur:
     """
     check_integer("n", n, 3)
     check_integer("d", d, 1)
-    if not variance > 0:
-        raise ValueError(f"variance: got {variance!r}, expected a positive number")
+    check_number("variance", variance, 0, strict=True)
     root = np.sqrt(d / (n - 1))
     return MarchenkoPastur(float(variance * (root - 1) ** 2), float(variance * (root + 1) ** 2), n, d, float(variance))
 

@@ -60,7 +60,7 @@ def test_geometry_is_that_of_loops_over_all_pairs_and_triples(shift):
     found = geometry(x)
     for name, values in expected.items():
         assert getattr(found, name).mean == pytest.approx(np.mean(values), rel=1e-6), name
-        assert getattr(found, name).std == pytest.approx(np.std(values), rel=1e-5), name
+        assert getattr(found, name).std == pytest.approx(np.std(values), rel=1e-6), name
     assert (found.n, found.d) == (24, 300)
 
 
