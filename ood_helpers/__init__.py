@@ -20,6 +20,7 @@ _HOME = {
     "invert": "kernels.walk",
     "denoise": "kernels.walk",
     "path": "kernels.walk",
+    "predicted_images": "kernels.walk",
     "inversion_levels": "kernels.levels",
     "generation_levels": "kernels.levels",
     "inverted_latents": "latents.inverted",
@@ -36,6 +37,8 @@ _HOME = {
     "load_scorer": "evaluation.scorer",
     "interference_rate": "evaluation.interference",
     "bandwidth": "evaluation.interference",
+    "frechet_distance": "evaluation.distances",
+    "kernel_distance": "evaluation.distances",
 }
 __all__ = sorted(_HOME)
 

@@ -14,11 +14,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from ..checks import check_batch, check_choice, check_integer
-from ..kernels.levels import generation_levels
-from ..kernels.runtime import network_dtype
-from ..kernels.steps import ddim_eta
-from ..kernels.walk import denoise, invert, path
+from ..checks import check_choice, check_images, check_integer, check_number
+from ..kernels.levels import inversion_levels
+from ..kernels.walk import denoise, invert
 from .reconstruction import reconstruction_error
 from .scorer import DomainScorer, load_scorer
 
@@ -68,6 +66,19 @@ def interference_rate(
     TypeError, ValueError
         If the images are no finite floating batch, a domain is unknown to the scorer, or both are the same.
     """
+    captured = captures(images, id_domain, target_domain, scorer)
+    count = int(captured.sum())
+    interval = stats.binomtest(count, len(images)).proportion_ci(0.95, "wilson")
+    return Interference(count / len(images), float(interval.low), float(interval.high), len(images))
+
+
+def captures(
+    images: torch.Tensor, id_domain: str, target_domain: str, scorer: DomainScorer | None = None
+) -> torch.Tensor:
+    """Return for each image whether the scorer finds the training domain more likely than the target, bool ``(n,)``.
+
+    Parameters and errors are those of `interference_rate`.
+    """
     scorer = scorer or load_scorer()
     check_choice("id_domain", id_domain, scorer.domains)
     check_choice("target_domain", target_domain, scorer.domains)
@@ -75,90 +86,66 @@ def interference_rate(
         raise ValueError(f"target_domain: got {target_domain!r} for both, expected another domain than id_domain")
     probabilities = scorer.probabilities(images)
     own, target = (probabilities[:, scorer.domains.index(name)] for name in (id_domain, target_domain))
-    count = int((own > target).sum())
-    interval = stats.binomtest(count, len(images)).proportion_ci(0.95, "wilson")
-    return Interference(count / len(images), float(interval.low), float(interval.high), len(images))
-
-
-def along_walk(
-    model,
-    latents: torch.Tensor,
-    id_domain: str,
-    target_domain: str,
-    *,
-    t: int = 800,
-    eta: float = 1.0,
-    steps: int = 25,
-    seed: int = 0,
-    scorer: DomainScorer | None = None,
-    precision: str = "auto",
-) -> dict[float, Interference]:
-    """Follow a walk down and ask at every level where the image is heading.
-
-    Parameters
-    ----------
-    model : FrozenModel
-    latents : Tensor
-        ``(n, C, H, W)`` at timestep ``t``.
-    id_domain, target_domain, scorer
-        As for `interference_rate`.
-    t, eta, steps, precision
-        As in `denoise`, with DDIM steps.
-    seed : int
-        Draws the fresh noise.
-
-    Returns
-    -------
-    dict of float to Interference
-        By timestep, descending: of the clean images that the model predicts there,
-        ``(x_t - sqrt(1 - a_t) eps) / sqrt(a_t)``; at -1 of the final images.
-    """
-    generator = torch.Generator().manual_seed(check_integer("seed", seed, 0))
-
-    def noise():
-        return torch.randn(latents.shape, generator=generator, dtype=latents.dtype).to(model.device)
-
-    levels = generation_levels(model.alphas_cumprod, t, steps)
-    found = {}
-    for level, x in path(model, latents, levels, ddim_eta(eta, noise), precision=precision):
-        dtype = network_dtype(model, precision)
-        timesteps = torch.full((len(x),), level.t, dtype=torch.float64)
-        predicted = x / level.scale - level.sigma * model.predict(x, timesteps, dtype) if level.sigma else x
-        found[level.t] = interference_rate(predicted, id_domain, target_domain, scorer)
-    return found
+    return own > target
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """Reconstruction error and interference of re-generated images over heights ``t`` and amounts of noise ``eta``.
+    """What became of images over heights ``t`` and amounts of fresh noise ``eta``.
 
     Attributes
     ----------
     heights : tuple of int
     etas : tuple of float
-        Ascending.
-    error, rate : ndarray
-        Mean absolute error and interference rate, float64 ``(heights, etas)``.
-    n : int
-        Images.
+        Both ascending.
+    errors : ndarray
+        Mean absolute error of each image, float64 ``(heights, etas, n)``.
+    captured : ndarray
+        Whether it came out in the training domain, bool ``(heights, etas, n)``.
+    example : Tensor
+        What became of the first image, ``(heights, etas, C, H, W)``.
     """
 
     heights: tuple[int, ...]
     etas: tuple[float, ...]
-    error: np.ndarray
-    rate: np.ndarray
-    n: int
+    errors: np.ndarray
+    captured: np.ndarray
+    example: torch.Tensor
+
+    @property
+    def error(self) -> np.ndarray:
+        """Mean error, ``(heights, etas)``."""
+        return self.errors.mean(2)
+
+    @property
+    def rate(self) -> np.ndarray:
+        """Interference rate, ``(heights, etas)``."""
+        return self.captured.mean(2)
 
     def largest_eta(self, max_error: float = 0.1, max_rate: float = 0.1) -> np.ndarray:
         """Return ``B(t)``: for each height the largest ``eta`` up to which both stay within their tolerance.
 
-        Linear interpolation between the points of the grid; NaN where even the smallest ``eta`` is too much.
+        Linear interpolation between the points of the grid; NaN where even the smallest ``eta`` is too much. An
+        infinite tolerance leaves a criterion out.
         """
-        crossings = [
-            [_first_crossing(self.etas, load) for load in loads]
-            for loads in (self.error / max_error, self.rate / max_rate)
-        ]
-        return np.minimum(*crossings)
+        return _largest_eta(self.etas, self.error / max_error, self.rate / max_rate)
+
+    def largest_eta_error(
+        self, max_error: float = 0.1, max_rate: float = 0.1, resamples: int = 200, seed: int = 0
+    ) -> np.ndarray:
+        """Return the standard error of `largest_eta`, by the bootstrap over images."""
+        rng = np.random.default_rng(seed)
+        n = self.errors.shape[2]
+        found = []
+        for _ in range(resamples):
+            drawn = rng.integers(n, size=n)
+            loads = self.errors[..., drawn].mean(2) / max_error, self.captured[..., drawn].mean(2) / max_rate
+            found.append(_largest_eta(self.etas, *loads))
+        return np.std(found, axis=0)
+
+
+def _largest_eta(etas, *loads) -> np.ndarray:
+    return np.minimum.reduce([[_first_crossing(etas, line) for line in load] for load in loads])
 
 
 def _first_crossing(etas, load) -> float:
@@ -189,6 +176,8 @@ def bandwidth(
 ) -> Bandwidth:
     """Invert images to each height, come back with each amount of fresh noise, see what became of them (Sec. E.2.1).
 
+    All walks share one spacing of their levels, by DDIM, so that ``eta`` means the same at every height.
+
     Parameters
     ----------
     model : FrozenModel
@@ -201,7 +190,7 @@ def bandwidth(
     etas : sequence of float
         Within ``[0, 1]``.
     steps : int
-        Of each walk, by DDIM, up and down.
+        From the image to the highest latent; the heights are added to its levels.
     seed : int
         Draws the noise; each image keeps its own stream over all heights and ``etas``.
     precision, progress
@@ -214,17 +203,27 @@ def bandwidth(
     Raises
     ------
     TypeError, ValueError
-        As from `invert`, `denoise` and `interference_rate`.
+        As from `invert`, `denoise` and `interference_rate`, or if there is no height or no ``eta``.
     """
-    check_batch("images", images, model.image_shape)
-    heights, etas = tuple(sorted(heights)), tuple(sorted(map(float, etas)))
-    common = {"steps": steps, "precision": precision, "progress": progress}
-    error, rate = np.empty((2, len(heights), len(etas)))
+    check_images("images", images, model.image_shape)
+    check_integer("seed", seed, 0)
+    heights = tuple(sorted({check_integer("heights", t, 0) for t in heights}))
+    etas = tuple(sorted({check_number("etas", eta, 0) for eta in etas}))
+    if not heights or not etas:
+        raise ValueError(f"heights, etas: got {heights} and {etas}, expected at least one of each")
+    spread = inversion_levels(model.alphas_cumprod, heights[-1], steps)
+    grid = sorted({level.t for level in spread} | set(map(float, heights)))
+    common = {"precision": precision, "progress": progress}
+    errors = np.empty((len(heights), len(etas), len(images)))
+    captured = np.empty(errors.shape, bool)
+    example = torch.empty(len(heights), len(etas), *model.image_shape)
     for i, t in enumerate(heights):
-        latents = invert(model, images, t=t, **common)
+        below = [s for s in grid if s <= t]
+        latents = invert(model, images, grid=below, **common)
         for j, eta in enumerate(etas):
-            generator = torch.Generator().manual_seed(check_integer("seed", seed, 0))
-            copies = denoise(model, latents, t=t, eta=eta, generator=generator, **common)
-            error[i, j] = reconstruction_error(images, copies.clamp(-1, 1)).mean()
-            rate[i, j] = interference_rate(copies, id_domain, target_domain, scorer).rate
-    return Bandwidth(heights, etas, error, rate, len(images))
+            generator = torch.Generator().manual_seed(seed)
+            copies = denoise(model, latents, grid=below, eta=eta, generator=generator, **common)
+            errors[i, j] = reconstruction_error(images, copies.clamp(-1, 1)).cpu()
+            captured[i, j] = captures(copies, id_domain, target_domain, scorer).cpu()
+            example[i, j] = copies[0].cpu()
+    return Bandwidth(heights, etas, errors, captured, example)

@@ -52,12 +52,48 @@ def path(
 
 
 def _path(model, x, levels, step, dtype):
+    eps, start = _eps_of(model, dtype), x.to(model.device) / levels[0].scale
+    for level, y in zip(levels, walk(eps, start, levels, step), strict=True):
+        yield level, y * level.scale
+
+
+def _eps_of(model, dtype):
     def eps(y, level):
         return model.predict(y * level.scale, torch.full((len(y),), level.t, dtype=torch.float64), dtype)
 
-    start = x.to(model.device) / levels[0].scale
-    for level, y in zip(levels, walk(eps, start, levels, step), strict=True):
-        yield level, y * level.scale
+    return eps
+
+
+def predicted_images(
+    model, x: torch.Tensor, levels: Sequence[Level], step=rules.ddim, *, precision: str = "auto"
+) -> Iterator[tuple[Level, torch.Tensor]]:
+    """Walk one batch and yield ``(level, image)``: where the model sees the walk heading, at every level.
+
+    The clean image that it predicts is ``y - sigma eps(x_t, t)``, by the evaluation that the step makes anyway.
+
+    Parameters
+    ----------
+    model, x, levels, step, precision
+        As for `path`.
+    """
+    x = check_batch("x", x, model.image_shape)
+    return _predicted(_eps_of(model, network_dtype(model, precision)), x.to(model.device), levels, step)
+
+
+def _predicted(eps, x, levels, step):
+    predicted = {}
+
+    def watched(y, level):
+        slope = eps(y, level)
+        predicted[level] = y - level.sigma * slope  # the last one at a level is that of the state itself
+        return slope
+
+    states = walk(watched, x / levels[0].scale, levels, step)
+    y = next(states)
+    for level in levels[:-1]:
+        y = next(states)  # a level's evaluation is made by the step that leaves it
+        yield level, predicted.pop(level)
+    yield levels[-1], y - levels[-1].sigma * eps(y, levels[-1]) if levels[-1].sigma else y
 
 
 def invert(

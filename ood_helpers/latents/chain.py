@@ -1,4 +1,5 @@
-"""Along a walk: the radius of latents at every level, and the step at which a domain's radius joins that of noise.
+"""Along a walk: the radius of latents at every level, the step at which a domain's radius joins that of noise, and how
+much a walk with fresh noise remembers.
 
 A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where the two meet
 is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search along the Gaussian radius).
@@ -83,3 +84,34 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
         return float("nan")
     last = np.flatnonzero(apart)
     return float(chain.t[last[-1] + 1] if len(last) else chain.t[0])
+
+
+def memory(sigma, eta, variance):
+    """Return how much of an image is left after a walk up to ``sigma`` and down with fresh noise, in a Gaussian domain.
+
+    Where the training images vary by ``variance`` around a mean, both as seen by the model, an image comes back as
+
+        mean + rho (image - mean) + sqrt(variance (1 - rho^2)) n,    rho = (1 + sigma^2 / variance)^(-eta^2 / 2)
+
+    in the limit of many steps, with standard normal ``n``.
+
+    Parameters
+    ----------
+    sigma : float or ndarray
+        Noise level at which the walk turns, ``sqrt((1 - a_t) / a_t)``, above 0.
+    eta : float or ndarray
+        Share of fresh noise, from 0 to 1.
+    variance : float or ndarray
+        Above 0.
+
+    Returns
+    -------
+    float or ndarray
+        ``rho``, from 0 (forgotten) to 1 (all there).
+    """
+    return (1 + np.square(sigma) / variance) ** (-np.square(eta) / 2)
+
+
+def tolerated_eta(sigma, variance, rho: float = 0.5):
+    """Return the ``eta`` at which `memory` falls to ``rho``, at most 1; parameters as there."""
+    return np.minimum(1, np.sqrt(2 * np.log(1 / rho) / np.log1p(np.square(sigma) / variance)))

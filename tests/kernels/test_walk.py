@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ood_helpers as ood
+from ood_helpers.kernels import steps as rules
 from ood_helpers.kernels.walk import SOLVERS
 from ood_helpers.models.closed_form import gaussian_flow
 from ood_helpers.models.frozen import FrozenModel
@@ -268,3 +269,26 @@ def test_bad_eta_is_named(model, images, arguments, message):
 def test_a_bad_tolerance_is_named(model, images):
     with pytest.raises(ValueError, match="tolerance: got 0"):
         ood.invert(model, images, solver="ddim-fixed-point", tolerance=0, **QUIET)
+
+
+@pytest.mark.parametrize("step", [rules.ddim, rules.heun, rules.dpm2m])
+def test_predicted_images_are_the_posterior_means_along_the_walk(images, step):
+    """For Gaussian data E[x_0 | x_t] is known; one walk, and no evaluation beyond those that the steps make."""
+    counted = ood.CountedModel(ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE))
+    levels = ood.generation_levels(counted.alphas_cumprod, 700, 9)
+    states = dict(ood.path(counted, images, levels, step))
+    walked = counted.evaluations
+    for level, predicted in ood.predicted_images(counted, images, levels, step):
+        y, share = states[level] / level.scale, VARIANCE / (VARIANCE + level.sigma**2)
+        torch.testing.assert_close(predicted, MEAN + share * (y - MEAN), rtol=1e-10, atol=1e-10)
+    assert counted.evaluations == 2 * walked
+
+
+def test_a_walk_that_ends_above_the_image_predicts_it_from_there(model, images):
+    levels = ood.inversion_levels(model.alphas_cumprod, grid=[-1, 100, 300])
+    found = list(ood.predicted_images(model, images, levels))
+    assert [level.t for level, _ in found] == [-1, 100, 300]
+    torch.testing.assert_close(found[0][1], images)
+    y = ood.invert(model, images, grid=[-1, 100, 300], **QUIET) / levels[-1].scale
+    share = VARIANCE / (VARIANCE + levels[-1].sigma ** 2)
+    torch.testing.assert_close(found[-1][1], MEAN + share * (y - MEAN), rtol=1e-10, atol=1e-10)
