@@ -85,10 +85,10 @@ def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str
     return figure
 
 
-def panels(n: int, height: float = 3.8) -> tuple[Figure, np.ndarray]:
-    """Return a figure of the text column's width and its ``n`` axes side by side."""
-    figure, axes = plt.subplots(1, n, figsize=(WIDTH * 1.15, height), layout="constrained", squeeze=False)
-    return figure, axes[0]
+def panels(n: int, height: float = 3.8, rows: int = 1) -> tuple[Figure, np.ndarray]:
+    """Return a figure of the text column's width and its ``n`` axes, side by side in ``rows`` rows of equal length."""
+    figure, axes = plt.subplots(rows, n // rows, figsize=(WIDTH * 1.15, height), layout="constrained", squeeze=False)
+    return figure, axes.ravel()
 
 
 def curves(
@@ -165,23 +165,22 @@ def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
     return ax
 
 
-def heatmap(values: np.ndarray, rows: Sequence, columns: Sequence, *, ax, title: str, xlabel: str, ylabel: str):
-    """Show a table of shares in ``[0, 1]`` as a map with its numbers written in; return the axes."""
-    sns.heatmap(
-        values,
-        vmin=0,
-        vmax=1,
-        cmap="cividis",
-        annot=True,
-        fmt=".2f",
-        annot_kws={"size": 8},
-        cbar=False,
-        xticklabels=columns,
-        yticklabels=rows,
-        ax=ax,
-    )
-    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    return ax
+def contour_map(rate, error, etas, heights, *, ax, title: str, tolerance: float = 0.1, max_error: float = 0.1):
+    """Draw interference over noise and height as filled contours, and the two borders of the bandwidth.
+
+    ``rate`` and ``error`` are ``(heights, etas)``. The solid line is where the rate reaches ``tolerance``, the dashed
+    one where the error reaches ``max_error``; dots mark what was measured, between them is linear interpolation.
+    Returns the filled contours, for a color bar.
+    """
+    filled = ax.contourf(etas, heights, rate, levels=np.linspace(0, 1, 11), cmap="cividis")
+    for values, level, style in ((rate, tolerance, "-"), (error, max_error, "--")):
+        if np.min(values) < level < np.max(values):
+            ax.contour(etas, heights, values, levels=[level], colors="black", linewidths=4.0, linestyles="-")
+            ax.contour(etas, heights, values, levels=[level], colors="white", linewidths=1.8, linestyles=style)
+    ax.plot(*(grid.ravel() for grid in np.meshgrid(etas, heights)), ".", color="0.75", markersize=3, clip_on=False)
+    ax.set(title=title, xlabel="η", ylabel="t", yticks=heights)
+    ax.grid(False)
+    return filled
 
 
 def shared_legend(figure: Figure, ax):

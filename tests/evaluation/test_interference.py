@@ -71,7 +71,7 @@ def test_without_noise_the_exact_model_gives_its_images_back_and_noise_takes_the
 
 
 def test_with_all_the_noise_the_error_is_that_of_the_closed_form():
-    """From t = 999 a white Gaussian model forgets everything: what comes back is an independent draw around its mean."""
+    """From t = 999 a Gaussian model forgets everything: what comes back is an independent draw around its mean."""
     exact = ood.gaussian_model(0.0, 0.01, image_shape=(3, 64, 64))
     images = torch.full((2, 3, 64, 64), 0.4)
     found = ood.bandwidth(exact, images, "dog", "church", heights=(999,), etas=(1.0,), steps=200, progress=False)

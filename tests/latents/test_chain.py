@@ -45,7 +45,7 @@ def test_bad_input_is_named():
 
 @pytest.mark.parametrize(("t", "eta", "variance"), [(800, 0.3, 0.25), (300, 1.0, 0.04), (600, 0.7, 1.0)])
 def test_a_walk_remembers_as_much_as_the_closed_form_says(t, eta, variance):
-    """Slope and scatter of 20,000 pixels that come back, by linear regression: rho is known to 0.007, five errors 0.035."""
+    """Slope and scatter of 20,000 pixels that come back: rho is known to 0.007 by regression, so 0.05 is 7 errors."""
     model = ood.gaussian_model(0.2, variance, image_shape=(1, 100, 100))
     generator = torch.Generator().manual_seed(3)
     images = (torch.rand((2, 1, 100, 100), generator=generator, dtype=torch.float64) * 2 - 1).clamp(-1, 1)

@@ -33,3 +33,12 @@ def test_tails_have_one_legend_entry_for_three_lines():
     _, (ax,) = figures.panels(1)
     figures.tails([10, 100], {"c = 1": ball_above([10, 100], 1.0)}, ax=ax)
     assert len(ax.lines) == 3 and len(ax.get_legend().get_texts()) == 1
+
+
+def test_a_contour_map_draws_the_borders_that_lie_inside_it():
+    _, axes = figures.panels(4, rows=2)
+    rate = np.array([[0.0, 0.05], [0.0, 1.0]])
+    figures.contour_map(rate, 0 * rate, (0, 1), (200, 800), ax=axes[0], title="cat")
+    figures.contour_map(rate, rate, (0, 1), (200, 800), ax=axes[1], title="cat")
+    filled_and_one, filled_and_two = (len(ax.collections) for ax in axes[:2])
+    assert (filled_and_one, filled_and_two) == (3, 5)  # a border is a white line on a black one
