@@ -31,6 +31,9 @@ _HOME = {
     "gaussianity": "latents.gaussianity",
     "centre_distance": "latents.separability",
     "separability": "latents.separability",
+    "sample_latents": "latents.samplers",
+    "slerp": "latents.samplers",
+    "lerp": "latents.samplers",
     "reconstruction_error": "evaluation.reconstruction",
     "round_trip": "evaluation.reconstruction",
     "latent_error": "evaluation.reconstruction",
@@ -39,6 +42,8 @@ _HOME = {
     "bandwidth": "evaluation.interference",
     "frechet_distance": "evaluation.distances",
     "kernel_distance": "evaluation.distances",
+    "diversity": "evaluation.diversity",
+    "novelty": "evaluation.diversity",
 }
 __all__ = sorted(_HOME)
 

@@ -1,0 +1,328 @@
+"""New latents among inverted ones (Algorithm 1, Appendix D, Sec. 3.1): the paper's ways and better ones.
+
+With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets ``u_i = z_i - mu``:
+
+    interpolate        (1 - w) z_i + w z_j, or along the arc between them              Algorithm 1
+    slerp-gaussian     an arc from z_i to a draw of ``gaussian``                       the official code
+    gaussian           mu + s n,  one variance s^2 for all pixels                      Sec. 3.1
+    gaussian-diagonal  mu + s_p n_p,  a variance for each pixel p
+    spectrum           mu + a stationary Gaussian field with the offsets' power spectrum
+    centred            mu + sum_i w_i u_i,  |w| = 1
+
+``centred`` over all latents with normal ``w`` draws from ``N(mu, S)``, with the sample covariance ``S``, at the cost of
+one product with the offsets: no matrix ``(d, d)`` is formed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..checks import check_batch, check_choice, check_integer, check_number
+from .acceptance import Acceptance
+
+FEWEST = 4  # latents: fewer have no mean and variance to speak of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """New latents and where they come from.
+
+    Attributes
+    ----------
+    latents : Tensor
+        ``(n, C, H, W)``.
+    parents : Tensor
+        int64 ``(n, k)``: the latents that each was combined from, the one with the largest weight first; ``k = 0``
+        where it comes from the whole cloud.
+    acceptance : float
+        Share of the proposals that were kept, 1 without a filter.
+    """
+
+    latents: torch.Tensor
+    parents: torch.Tensor
+    acceptance: float = 1.0
+
+
+def slerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
+    """Interpolate along the arc between two directions, and linearly between two lengths (Shoemake 1985).
+
+    Parameters
+    ----------
+    z1, z2 : Tensor
+        ``(n, C, H, W)``, one arc for each pair.
+    weight : float or Tensor
+        From 0 (``z1``) to 1 (``z2``); a Tensor ``(n,)`` has one for each.
+
+    Returns
+    -------
+    Tensor
+        ``(n, C, H, W)``. Opposite directions have no arc between them; they are interpolated linearly, as are parallel
+        ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the latents are no finite floating batches of one shape, or a weight lies outside ``[0, 1]``.
+    """
+    z1 = check_batch("z1", z1)
+    z2 = check_batch("z2", z2)
+    if z1.shape != z2.shape:
+        raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
+    w = _weights(weight, z1)
+    first, second = (z.flatten(1).norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny) for z in (z1, z2))
+    cosine = (z1.flatten(1) * z2.flatten(1)).sum(1) / (first * second)
+    angle = cosine.clamp(-1, 1).arccos()
+    flat = angle.sin() < 1e-4
+    sine = torch.where(flat, torch.ones_like(angle), angle.sin())
+    share1 = torch.where(flat, 1 - w, ((1 - w) * angle).sin() / sine) / first
+    share2 = torch.where(flat, w, (w * angle).sin() / sine) / second
+    length = (1 - w) * first + w * second
+    return _spread(length * share1, z1) * z1 + _spread(length * share2, z1) * z2
+
+
+def lerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
+    """Interpolate linearly, ``(1 - w) z1 + w z2``; parameters as for `slerp`."""
+    w = _spread(_weights(weight, z1), z1)
+    return (1 - w) * z1 + w * z2
+
+
+def _weights(weight, z: torch.Tensor) -> torch.Tensor:
+    w = torch.as_tensor(weight, dtype=z.dtype, device=z.device)
+    if not ((w >= 0) & (w <= 1)).all():
+        raise ValueError(f"weight: got {weight!r}, expected numbers from 0 to 1")
+    return w.expand(len(z))
+
+
+def _spread(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def sample_latents(
+    latents,
+    n: int,
+    method: str = "centred",
+    *,
+    generator: torch.Generator | None = None,
+    accept: Acceptance | None = None,
+    max_rounds: int = 20,
+    details: bool = False,
+    **settings,
+):
+    """Draw new latents among inverted ones.
+
+    Parameters
+    ----------
+    latents : Tensor or LatentStore
+        Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
+    n : int
+        How many to draw.
+    method : {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centred"}
+        How; settings of each are listed below.
+    generator : torch.Generator, optional
+        Source of all randomness, by default torch's global one.
+    accept : Acceptance, optional
+        A filter, by `acceptance.calibrate`: proposals that lie elsewhere than the latents do are drawn anew.
+    max_rounds : int
+        With a filter, how often to propose ``n`` latents before giving up.
+    details : bool
+        Return a `Sample` with parents and acceptance rate.
+    **settings
+        For ``interpolate``: ``kind``, "slerp" (default) or "lerp"; ``weight``, a number or a range ``(low, high)`` to
+        draw it from, by default 0.5.
+        For ``slerp-gaussian``: ``weight`` of the Gaussian draw, as above, by default 0.5.
+        For ``centred``: ``neighbours``, how many latents to combine, a random one and those nearest to it, by default
+        all; ``share``, the squared weight of that first latent, by default no more than any other's; ``keep_radius``,
+        whether to give the combination the length that independent offsets would have, which near and so correlated
+        ones exceed, by default True with neighbours.
+
+    Returns
+    -------
+    Tensor
+        ``(n, C, H, W)`` in the dtype of ``latents``; or a `Sample`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For fewer than four latents, NaN or infinity, an unknown method or setting, a weight outside ``[0, 1]``, more
+        neighbours than latents, or if the filter lets fewer than ``n`` pass.
+
+    Examples
+    --------
+    >>> z = sample_latents(latents, 16, "centred", neighbours=3, generator=torch.Generator().manual_seed(0))
+    >>> images = denoise(model, z)
+    """
+    cloud = check_batch("latents", latents.tensor(0, len(latents)) if hasattr(latents, "tensor") else latents)
+    if len(cloud) < FEWEST:
+        raise ValueError(f"latents: got {len(cloud)}, expected at least {FEWEST}")
+    check_integer("n", n, 1)
+    check_integer("max_rounds", max_rounds, 1)
+    check_choice("method", method, METHODS)
+    propose = METHODS[method](cloud, generator, **_known(method, settings))
+    if accept is None:
+        found = Sample(*propose(n))
+    else:
+        found = _filtered(propose, n, accept, max_rounds)
+    return found if details else found.latents
+
+
+def _known(method: str, settings: dict) -> dict:
+    expected = SETTINGS.get(method, ())
+    unknown = sorted(set(settings) - set(expected))
+    if unknown:
+        raise TypeError(
+            f"settings: got {', '.join(unknown)} for {method!r}, expected {', '.join(expected) if expected else 'none'}"
+        )
+    return settings
+
+
+def _filtered(propose: Callable, n: int, accept: Acceptance, max_rounds: int) -> Sample:
+    kept, parents, tried, passed = [], [], 0, 0
+    for _ in range(max_rounds):
+        z, of = propose(n)
+        inside = accept.accepts(z)
+        tried, passed = tried + n, passed + int(inside.sum())
+        kept.append(z[inside])
+        parents.append(of[inside])
+        if passed >= n:
+            return Sample(torch.cat(kept)[:n], torch.cat(parents)[:n], passed / tried)
+    raise ValueError(
+        f"accept: {passed} of {tried} proposals passed, expected {n}; another method, a wider coverage or more rounds"
+    )
+
+
+def _interpolate(cloud, generator, kind: str = "slerp", weight=0.5):
+    check_choice("kind", kind, ("slerp", "lerp"))
+    along = {"slerp": slerp, "lerp": lerp}[kind]
+
+    def propose(n):
+        parents = _distinct(len(cloud), n, 2, generator)
+        w = _draw_weight(weight, n, generator)
+        z = along(cloud[parents[:, 0]], cloud[parents[:, 1]], w.to(cloud))
+        return z, torch.where((w > 0.5)[:, None], parents.flip(1), parents)
+
+    return propose
+
+
+def _slerp_gaussian(cloud, generator, weight=0.5):
+    gaussian = _gaussian(cloud, generator)
+
+    def propose(n):
+        parents = _distinct(len(cloud), n, 1, generator)
+        return slerp(cloud[parents[:, 0]], gaussian(n)[0], _draw_weight(weight, n, generator).to(cloud)), parents
+
+    return propose
+
+
+def _gaussian(cloud, generator):
+    mean = cloud.mean(0)
+    std = ((cloud - mean).square().sum() / ((len(cloud) - 1) * mean.numel())).sqrt()
+    return lambda n: (mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n))
+
+
+def _gaussian_diagonal(cloud, generator):
+    mean, std = cloud.mean(0), cloud.std(0)
+    return lambda n: (mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n))
+
+
+def _spectrum(cloud, generator):
+    """A stationary field: for each frequency the 3 x 3 covariance of the channels' amplitudes, over offsets."""
+    mean = cloud.mean(0)
+    waves = torch.fft.fft2((cloud - mean).double(), norm="ortho").permute(2, 3, 1, 0)  # (H, W, C, N)
+    power = waves @ waves.mH / (len(cloud) - 1)
+    values, vectors = torch.linalg.eigh(power)
+    root = vectors * values.clamp_min(0).sqrt()[..., None, :] @ vectors.mH
+
+    def propose(n):
+        white = torch.fft.fft2(_normal((n, *mean.shape), cloud, generator).double(), norm="ortho")
+        field = torch.einsum("hwcd,ndhw->nchw", root, white)
+        return mean + torch.fft.ifft2(field, norm="ortho").real.to(cloud), _nobody(n)
+
+    return propose
+
+
+def _centred(cloud, generator, neighbours: int | None = None, share: float | None = None, keep_radius=None):
+    mean = cloud.mean(0)
+    offsets = (cloud - mean).flatten(1)
+    size = len(cloud) if neighbours is None else check_integer("neighbours", neighbours, 2, len(cloud))
+    if share is not None and check_number("share", share, 0) > 1:
+        raise ValueError(f"share: got {share}, expected a number from 0 to 1")
+    keep_radius = neighbours is not None if keep_radius is None else keep_radius
+    nearest = _nearest(offsets, size) if neighbours is not None else None
+
+    def propose(n):
+        first = _distinct(len(cloud), n, 1, generator)
+        if nearest is None and share is None:
+            w = _normal((n, size), cloud, generator) / math.sqrt(size - 1)
+            return mean + (w @ offsets).reshape(n, *mean.shape), _nobody(n)
+        members = nearest[first[:, 0]] if nearest is not None else _others(first, len(cloud))
+        w = _anchored(n, size, share, cloud, generator, positive=nearest is not None)
+        z = torch.stack([row @ offsets[some] for row, some in zip(w, members, strict=True)])
+        if keep_radius:
+            wanted = (w.square() * offsets.square().sum(1)[members]).sum(1).sqrt()
+            z = z * (wanted / z.norm(dim=1))[:, None]
+        order = w.abs().argsort(dim=1, descending=True)
+        parents = torch.gather(members, 1, order) if nearest is not None else first
+        return mean + z.reshape(n, *mean.shape), parents
+
+    return propose
+
+
+def _anchored(n, size, share, cloud, generator, positive) -> torch.Tensor:
+    """Weights with ``|w| = 1``, a given share of the square on the first, the others in random directions."""
+    w = _normal((n, size), cloud, generator)
+    w = w.abs() if positive else w
+    if share is not None:
+        w[:, 0] = 0
+        w = w * (math.sqrt(1 - share) / w.norm(dim=1, keepdim=True))
+        w[:, 0] = math.sqrt(share)
+    return w / w.norm(dim=1, keepdim=True)
+
+
+def _nearest(offsets: torch.Tensor, size: int) -> torch.Tensor:
+    """For each latent itself and the nearest others, int64 ``(N, size)``."""
+    return torch.cdist(offsets, offsets).fill_diagonal_(-1).argsort(dim=1)[:, :size]
+
+
+def _others(first: torch.Tensor, count: int) -> torch.Tensor:
+    """All latents, the given one first."""
+    rest = torch.arange(count).expand(len(first), count)
+    return torch.cat([first, rest[rest != first].reshape(len(first), count - 1)], dim=1)
+
+
+def _distinct(count: int, n: int, k: int, generator) -> torch.Tensor:
+    """Choose ``k`` different ones of ``count``, ``n`` times, int64 ``(n, k)``."""
+    return torch.rand((n, count), generator=generator).argsort(dim=1)[:, :k]
+
+
+def _draw_weight(weight, n: int, generator) -> torch.Tensor:
+    low, high = weight if isinstance(weight, tuple | list) else (weight, weight)
+    if not 0 <= low <= high <= 1:
+        raise ValueError(f"weight: got {weight!r}, expected a number from 0 to 1 or a range (low, high) of such")
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+def _normal(shape, like: torch.Tensor, generator) -> torch.Tensor:
+    return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+
+
+def _nobody(n: int) -> torch.Tensor:
+    return torch.empty((n, 0), dtype=torch.int64)
+
+
+METHODS = {
+    "interpolate": _interpolate,
+    "slerp-gaussian": _slerp_gaussian,
+    "gaussian": _gaussian,
+    "gaussian-diagonal": _gaussian_diagonal,
+    "spectrum": _spectrum,
+    "centred": _centred,
+}
+SETTINGS = {
+    "interpolate": ("kind", "weight"),
+    "slerp-gaussian": ("weight",),
+    "centred": ("neighbours", "share", "keep_radius"),
+}

@@ -1,0 +1,211 @@
+"""What each sampler promises: its mean, its covariance, its norms, its parents; and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ood_helpers as ood
+from ood_helpers.latents.acceptance import calibrate
+from ood_helpers.latents.samplers import METHODS
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def cloud_of(n=12, shape=(3, 4, 4), seed=0, mean=0.7):
+    """A cloud with a mean, correlated channels and neighbours, and unequal variances."""
+    x = torch.randn(n, *shape, generator=seeded(seed), dtype=torch.float64)
+    x = x + 0.8 * x.roll(1, -1) + 0.5 * x[:, :1]
+    return mean + x * torch.linspace(0.5, 1.5, shape[-1], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_seed_gives_the_same_latents_of_the_cloud_s_kind(method):
+    cloud = cloud_of().float()
+    first, second, other = (ood.sample_latents(cloud, 5, method, generator=seeded(k)) for k in (1, 1, 2))
+    assert torch.equal(first, second) and not torch.equal(first, other)
+    assert first.shape == (5, 3, 4, 4) and first.dtype == torch.float32 and torch.isfinite(first).all()
+
+
+@pytest.mark.parametrize("method", ["gaussian", "gaussian-diagonal", "spectrum", "centred"])
+def test_draws_have_the_mean_of_the_latents(method):
+    """40,000 draws: each of 48 means is known to s / 200; five standard errors (error rate 3e-5 for all)."""
+    cloud, n = cloud_of(), 40_000
+    z = ood.sample_latents(cloud, n, method, generator=seeded())
+    assert ((z.mean(0) - cloud.mean(0)).abs() < 5 * z.std(0) / math.sqrt(n)).all()
+
+
+def covariance(x):
+    return np.cov(x.flatten(1).T)
+
+
+def test_centred_draws_have_exactly_the_dense_gaussian_s_covariance():
+    """Against N(mean, S) with the dense S: 60,000 draws, each entry within 5.5 standard errors (48^2 entries)."""
+    cloud, n = cloud_of(), 60_000
+    z = ood.sample_latents(cloud, n, "centred", generator=seeded())
+    dense, found = covariance(cloud), covariance(z)
+    variances = np.diag(dense)
+    error = np.sqrt((np.outer(variances, variances) + dense**2) / n)
+    assert (np.abs(found - dense) < 5.5 * error).all()
+    assert np.linalg.matrix_rank(found, tol=1e-8) == len(cloud) - 1  # in the span of the offsets, and nowhere else
+
+
+def test_one_variance_or_one_for_each_pixel():
+    cloud, n = cloud_of(200), 40_000
+    one, each = (ood.sample_latents(cloud, n, m, generator=seeded()).var(0) for m in ("gaussian", "gaussian-diagonal"))
+    allowed = 5 * math.sqrt(2 / n)
+    np.testing.assert_allclose(one, (cloud - cloud.mean(0)).square().sum() / 199 / 48, rtol=allowed)
+    np.testing.assert_allclose(each, cloud.var(0), rtol=allowed)
+
+
+def test_spectrum_draws_have_the_power_and_the_channels_covariance_of_the_latents():
+    """Per frequency the 3 x 3 matrix of mean products of amplitudes, over 20,000 draws: within 6 %."""
+    cloud, n = cloud_of(300), 20_000
+    z = ood.sample_latents(cloud, n, "spectrum", generator=seeded())
+
+    def power(x):
+        waves = torch.fft.fft2(x - x.mean(0), norm="ortho")
+        return torch.einsum("nchw,ndhw->cdhw", waves, waves.conj()) / (len(x) - 1)
+
+    expected, found = power(cloud), power(z)
+    assert (found - expected).abs().max() < 0.06 * expected.abs().max()
+    stationary = z - z.mean(0)
+    shifted = [(stationary[:, 0, i, 0] * stationary[:, 0, i, 1]).mean().item() for i in range(4)]
+    assert np.ptp(shifted) < 0.1 * np.mean(shifted)  # neighbours are correlated alike wherever they are
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 1000))
+def test_slerp_runs_along_the_arc(weight, seed):
+    a, b = torch.randn(2, 3, 3, 4, 4, generator=seeded(seed), dtype=torch.float64)
+    z = ood.slerp(a, b, weight)
+    lengths = [x.flatten(1).norm(dim=1) for x in (a, b, z)]
+    torch.testing.assert_close(lengths[2], (1 - weight) * lengths[0] + weight * lengths[1])
+    angle = [torch.cosine_similarity(x.flatten(1), z.flatten(1)).clamp(-1, 1).arccos() for x in (a, b)]
+    whole = torch.cosine_similarity(a.flatten(1), b.flatten(1)).arccos()
+    torch.testing.assert_close(angle[0], weight * whole, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(angle[1], (1 - weight) * whole, atol=1e-6, rtol=1e-6)
+
+
+def test_slerp_of_parallel_and_opposite_directions_is_linear():
+    a = torch.randn(1, 3, 4, 4, generator=seeded(), dtype=torch.float64)
+    torch.testing.assert_close(ood.slerp(a, 3 * a, 0.25), 1.5 * a)
+    torch.testing.assert_close(ood.slerp(a, -a, 0.25), 0.5 * a)
+
+
+def test_a_convex_combination_shrinks_and_an_arc_does_not():
+    """Appendix D has it that a convex combination of two draws follows their law; its norm is sqrt(1/2) of theirs."""
+    cloud = torch.randn(400, 3, 16, 16, generator=seeded())
+    radius = math.sqrt(768)
+    for kind, expected in (("lerp", math.sqrt(0.5)), ("slerp", 1.0)):
+        z = ood.sample_latents(cloud, 200, "interpolate", kind=kind, generator=seeded())
+        assert z.flatten(1).norm(dim=1).mean().item() / radius == pytest.approx(expected, rel=0.01)
+
+
+def test_an_arc_inflates_a_shared_mean_and_a_centred_combination_keeps_it():
+    mean = torch.linspace(-1, 1, 768).reshape(3, 16, 16)
+    cloud = mean + torch.randn(400, 3, 16, 16, generator=seeded())
+    share = {}
+    for name, more in (("interpolate", {}), ("centred", {"share": 0.5})):
+        z = ood.sample_latents(cloud, 400, name, generator=seeded(), **more).mean(0)
+        share[name] = ((z * mean).sum() / mean.square().sum()).item()
+    cosine = 1 / (1 + 1 / mean.square().mean().item())
+    assert share["interpolate"] == pytest.approx(math.sqrt(2 / (1 + cosine)), rel=0.02)  # at most sqrt(2)
+    assert share["centred"] == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["slerp", "lerp"])
+def test_parents_are_the_two_that_were_combined_the_nearer_first(kind):
+    cloud = cloud_of()
+    found = ood.sample_latents(cloud, 40, "interpolate", kind=kind, weight=(0, 1), generator=seeded(), details=True)
+    first, second = cloud[found.parents[:, 0]], cloud[found.parents[:, 1]]
+    assert (found.parents[:, 0] != found.parents[:, 1]).all()
+    for z, p, q in zip(found.latents.flatten(1), first.flatten(1), second.flatten(1), strict=True):
+        shares = torch.linalg.lstsq(torch.stack([p, q]).T, z[:, None]).solution[:, 0]
+        torch.testing.assert_close(torch.stack([p, q]).T @ shares, z)
+        assert (shares > -1e-9).all()
+    near, far = (torch.cosine_similarity(found.latents.flatten(1), x.flatten(1)) for x in (first, second))
+    if kind == "slerp":
+        assert (near >= far - 1e-9).all()
+
+
+def test_neighbours_are_the_nearest_and_the_radius_is_put_back():
+    cloud = torch.cat([cloud_of(6, seed=1, mean=3), cloud_of(6, seed=2, mean=-3)])
+    found = ood.sample_latents(cloud, 50, "centred", neighbours=3, generator=seeded(), details=True)
+    assert ((found.parents < 6).all(1) | (found.parents >= 6).all(1)).all()  # never across the two groups
+    offsets = (cloud - cloud.mean(0)).flatten(1).norm(dim=1)
+    lengths = (found.latents - cloud.mean(0)).flatten(1).norm(dim=1)
+    assert (lengths <= offsets.max() + 1e-9).all() and (lengths >= offsets.min() - 1e-9).all()
+    plain = ood.sample_latents(cloud, 50, "centred", neighbours=3, keep_radius=False, generator=seeded())
+    assert (plain - cloud.mean(0)).flatten(1).norm(dim=1).mean() > 1.2 * lengths.mean()
+
+
+@pytest.mark.parametrize("neighbours", [None, 4])
+def test_a_share_of_one_gives_the_latents_back(neighbours):
+    cloud = cloud_of()
+    found = ood.sample_latents(cloud, 9, share=1.0, neighbours=neighbours, generator=seeded(), details=True)
+    torch.testing.assert_close(found.latents, cloud[found.parents[:, 0]])
+
+
+def test_a_store_serves_as_well_as_a_tensor(tmp_path):
+    cloud = cloud_of().float()
+    store = ood.LatentStore(tmp_path / "store", {"image_shape": [3, 4, 4]})
+    store.append(cloud)
+    drawn = [ood.sample_latents(x, 3, generator=seeded()) for x in (cloud, store)]
+    assert torch.equal(*drawn)
+
+
+def test_acceptance_holds_the_stated_share_of_the_latents_and_of_others_like_them():
+    """Latents of one Gaussian: of 400 new draws 0.9 should pass, the ranges being known from 200 latents (sd 0.03)."""
+    cloud = torch.randn(200, 3, 8, 8, generator=seeded())
+    accept = calibrate(cloud, 0.9)
+    assert accept.coverage >= 0.9
+    fresh = torch.randn(400, 3, 8, 8, generator=seeded(9))
+    assert abs(accept.accepts(fresh).mean() - 0.9) < 0.12
+    assert not accept.accepts(1.5 * fresh).any() and not accept.accepts(fresh + 2).any()
+
+
+def test_a_filter_returns_what_passes_and_says_how_much_did():
+    cloud = torch.randn(60, 3, 8, 8, generator=seeded())
+    accept = calibrate(cloud, 0.8)
+    found = ood.sample_latents(cloud, 20, "gaussian", accept=accept, generator=seeded(), details=True)
+    assert len(found.latents) == 20 and accept.accepts(found.latents).all()
+    assert 0.1 < found.acceptance < 1  # draws about the sample mean are a little nearer than another latent would be
+    with pytest.raises(ValueError, match=r"accept: 0 of 60 proposals passed, expected 20"):
+        ood.sample_latents(cloud, 20, "interpolate", kind="lerp", accept=accept, max_rounds=3, generator=seeded())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"latents": torch.zeros(3, 3, 4, 4)}, ValueError, "latents: got 3, expected at least 4"),
+        ({"latents": torch.zeros(5, 3, 4, 4) / 0}, ValueError, "latents: holds NaN"),
+        ({"n": 0}, ValueError, "n: got 0"),
+        ({"method": "magic"}, ValueError, "method: got 'magic', expected one of interpolate"),
+        ({"method": "interpolate", "weight": 1.5}, ValueError, "weight: got 1.5"),
+        ({"method": "interpolate", "weight": (0.9, 0.1)}, ValueError, r"weight: got \(0.9, 0.1\)"),
+        ({"method": "interpolate", "kind": "arc"}, ValueError, "kind: got 'arc'"),
+        ({"method": "gaussian", "weight": 0.5}, TypeError, "settings: got weight for 'gaussian', expected none"),
+        ({"method": "centred", "neighbours": 99}, ValueError, "neighbours: got 99"),
+        ({"method": "centred", "share": 1.5}, ValueError, "share: got 1.5"),
+    ],
+)
+def test_bad_input_is_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        ood.sample_latents(**{"latents": cloud_of(), "n": 2} | arguments)
+
+
+def test_bad_input_of_an_arc_and_of_a_calibration_is_named():
+    with pytest.raises(ValueError, match="z2: got shape"):
+        ood.slerp(torch.ones(1, 3, 4, 4), torch.ones(2, 3, 4, 4), 0.5)
+    with pytest.raises(ValueError, match="weight: got 2"):
+        ood.slerp(torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 2)
+    with pytest.raises(ValueError, match="coverage: got 0"):
+        calibrate(cloud_of(), 0)
+    with pytest.raises(ValueError, match="proposals: got d = 12, expected 48"):
+        calibrate(cloud_of()).accepts(torch.zeros(2, 3, 2, 2))
