@@ -137,6 +137,9 @@ class Novelty:
 def novelty(images: torch.Tensor, inputs: torch.Tensor, real: torch.Tensor, *, network=None) -> Novelty:
     """Compare the distance to the nearest input with that of real images of the same domain.
 
+    In pixels, by ``network=torch.nn.Flatten()``, the ratio says how much of an image is in none of the inputs. In
+    features it grows, beyond 1, for images unlike the domain as well: there novelty and failure look the same.
+
     Parameters
     ----------
     images : Tensor

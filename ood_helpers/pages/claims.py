@@ -169,6 +169,36 @@ CLAIMS = {
             "Latents at t ≈ 800 are a reasonable choice: from about there on image content forms.",
             "Sec. E.2.1",
         ),
+        Claim(
+            "convex-combination",
+            "Any convex combination of two samples of a Gaussian lies within the same distribution.",
+            "Appendix D",
+        ),
+        Claim(
+            "interpolation-generates",
+            "Interpolating between inverted latents and denoising gives new images of the unseen domain.",
+            "Algorithm 1, Appendix D, Fig. 2(a)",
+        ),
+        Claim(
+            "middle-of-path",
+            "The middle of an interpolation offers the better trade-off between quality and diversity.",
+            "Sec. E.2.3, Fig. 8",
+        ),
+        Claim(
+            "diversity-n",
+            "Diversity increases with the number N of images of the unseen domain; 800 to 1,000 are reasonable.",
+            "Sec. E.2.3, Fig. 7",
+        ),
+        Claim(
+            "far-domains-easier",
+            "Sampling works better for domains with a larger gap from the training domain.",
+            "Sec. 3.1, Table 1",
+        ),
+        Claim(
+            "domain-transfer",
+            "The same method transfers images between domains, in both directions.",
+            "Fig. 2(b)",
+        ),
     )
 }
 """The claims by their keys, in the order of the argument."""
