@@ -33,6 +33,7 @@ _HOME = {
     "separability": "latents.separability",
     "sample_latents": "latents.samplers",
     "slerp": "latents.samplers",
+    "transfer": "latents.transfer",
     "lerp": "latents.samplers",
     "reconstruction_error": "evaluation.reconstruction",
     "round_trip": "evaluation.reconstruction",
@@ -44,6 +45,7 @@ _HOME = {
     "kernel_distance": "evaluation.distances",
     "diversity": "evaluation.diversity",
     "novelty": "evaluation.diversity",
+    "edge_similarity": "evaluation.structure",
 }
 __all__ = sorted(_HOME)
 

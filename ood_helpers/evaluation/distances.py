@@ -27,8 +27,9 @@ class KernelDistance:
     value : float
         Unbiased, so it may be negative: two samples of one distribution have an expected value of 0.
     error : float
-        Standard deviation over subsets. At the default size, half of the smaller sample, this is about the standard
-        error of ``value``, and more than it where the distributions agree.
+        Standard deviation over subsets. At the default size, half of the smaller sample, and for samples of equal size
+        this is about the standard error of ``value``; where the distributions agree, or one sample is larger, it is
+        more than that.
     """
 
     value: float

@@ -28,7 +28,7 @@ class Interference:
     Attributes
     ----------
     rate : float
-        0: all in the target domain; 1: all in the training domain.
+        0: all more like the target domain, of these two; 1: all more like the training domain.
     low, high : float
         Wilson's interval, 95 %.
     n : int
@@ -66,27 +66,31 @@ def interference_rate(
     TypeError, ValueError
         If the images are no finite floating batch, a domain is unknown to the scorer, or both are the same.
     """
-    captured = captures(images, id_domain, target_domain, scorer)
-    count = int(captured.sum())
+    count = int((capture_odds(images, id_domain, target_domain, scorer) > 0.5).sum())
     interval = stats.binomtest(count, len(images)).proportion_ci(0.95, "wilson")
     return Interference(count / len(images), float(interval.low), float(interval.high), len(images))
 
 
-def captures(
+def capture_odds(
     images: torch.Tensor, id_domain: str, target_domain: str, scorer: DomainScorer | None = None
 ) -> torch.Tensor:
-    """Return for each image whether the scorer finds the training domain more likely than the target, bool ``(n,)``.
+    """Return the probability of the training domain, given that it is this or the target, float32 ``(n,)``.
 
     Parameters and errors are those of `interference_rate`.
     """
+    scorer = _judge_of(id_domain, target_domain, scorer)
+    probabilities = scorer.probabilities(images)
+    own, target = (probabilities[:, scorer.domains.index(name)] for name in (id_domain, target_domain))
+    return own / (own + target).clamp_min(torch.finfo(own.dtype).tiny)
+
+
+def _judge_of(id_domain: str, target_domain: str, scorer: DomainScorer | None) -> DomainScorer:
     scorer = scorer or load_scorer()
     check_choice("id_domain", id_domain, scorer.domains)
     check_choice("target_domain", target_domain, scorer.domains)
     if id_domain == target_domain:
         raise ValueError(f"target_domain: got {target_domain!r} for both, expected another domain than id_domain")
-    probabilities = scorer.probabilities(images)
-    own, target = (probabilities[:, scorer.domains.index(name)] for name in (id_domain, target_domain))
-    return own > target
+    return scorer
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ class Bandwidth:
     etas : tuple of float
         Both ascending.
     errors : ndarray
-        Mean absolute error of each image, float64 ``(heights, etas, n)``.
-    captured : ndarray
-        Whether it came out in the training domain, bool ``(heights, etas, n)``.
+        Mean absolute error of each image on the scale ``[0, 1]``, float64 ``(heights, etas, n)``.
+    odds : ndarray
+        Probability that it came out in the training domain, given one of the two, float64 ``(heights, etas, n)``.
     example : Tensor
         What became of the first image, ``(heights, etas, C, H, W)``.
     """
@@ -109,7 +113,7 @@ class Bandwidth:
     heights: tuple[int, ...]
     etas: tuple[float, ...]
     errors: np.ndarray
-    captured: np.ndarray
+    odds: np.ndarray
     example: torch.Tensor
 
     @property
@@ -120,32 +124,39 @@ class Bandwidth:
     @property
     def rate(self) -> np.ndarray:
         """Interference rate, ``(heights, etas)``."""
-        return self.captured.mean(2)
+        return (self.odds > 0.5).mean(2)
 
-    def largest_eta(self, max_error: float = 0.1, max_rate: float = 0.1) -> np.ndarray:
+    def largest_eta(self, max_error: float = 0.1, max_rate: float = 0.1, threshold: float = 0.5) -> np.ndarray:
         """Return ``B(t)``: for each height the largest ``eta`` up to which both stay within their tolerance.
 
         Linear interpolation between the points of the grid; NaN where even the smallest ``eta`` is too much. An
-        infinite tolerance leaves a criterion out.
+        infinite tolerance leaves a criterion out; an image counts as captured if its odds exceed the threshold.
         """
-        return _largest_eta(self.etas, self.error / max_error, self.rate / max_rate)
+        return self._largest_eta(slice(None), max_error, max_rate, threshold)
 
-    def largest_eta_error(
-        self, max_error: float = 0.1, max_rate: float = 0.1, resamples: int = 200, seed: int = 0
+    def bootstrap(
+        self,
+        max_error: float = 0.1,
+        max_rate: float = 0.1,
+        threshold: float = 0.5,
+        *,
+        resamples: int = 200,
+        seed: int = 0,
     ) -> np.ndarray:
-        """Return the standard error of `largest_eta`, by the bootstrap over images."""
+        """Return `largest_eta` of resampled images, ``(resamples, heights)``.
+
+        One set of images serves all heights, as in the measurement: the standard deviation of a mean over heights is
+        that of the rows' means. Where even the smallest ``eta`` is too much, a row holds 0.
+        """
         rng = np.random.default_rng(seed)
         n = self.errors.shape[2]
-        found = []
-        for _ in range(resamples):
-            drawn = rng.integers(n, size=n)
-            loads = self.errors[..., drawn].mean(2) / max_error, self.captured[..., drawn].mean(2) / max_rate
-            found.append(_largest_eta(self.etas, *loads))
-        return np.std(found, axis=0)
+        rows = [self._largest_eta(rng.integers(n, size=n), max_error, max_rate, threshold) for _ in range(resamples)]
+        return np.nan_to_num(rows)
 
-
-def _largest_eta(etas, *loads) -> np.ndarray:
-    return np.minimum.reduce([[_first_crossing(etas, line) for line in load] for load in loads])
+    def _largest_eta(self, images, max_error, max_rate, threshold) -> np.ndarray:
+        error, rate = self.errors[..., images].mean(2), (self.odds[..., images] > threshold).mean(2)
+        lines = zip(error / max_error, rate / max_rate, strict=True)
+        return np.array([np.min([_first_crossing(self.etas, load) for load in pair]) for pair in lines])
 
 
 def _first_crossing(etas, load) -> float:
@@ -176,7 +187,7 @@ def bandwidth(
 ) -> Bandwidth:
     """Invert images to each height, come back with each amount of fresh noise, see what became of them (Sec. E.2.1).
 
-    All walks share one spacing of their levels, by DDIM, so that ``eta`` means the same at every height.
+    The levels of a lower height are a part of those of a higher one, by DDIM, so that ``eta`` means the same at each.
 
     Parameters
     ----------
@@ -209,13 +220,16 @@ def bandwidth(
     check_integer("seed", seed, 0)
     heights = tuple(sorted({check_integer("heights", t, 0) for t in heights}))
     etas = tuple(sorted({check_number("etas", eta, 0) for eta in etas}))
+    scorer = _judge_of(id_domain, target_domain, scorer)
+    if etas and etas[-1] > 1:
+        raise ValueError(f"etas: got {etas[-1]}, expected numbers from 0 to 1")
     if not heights or not etas:
         raise ValueError(f"heights, etas: got {heights} and {etas}, expected at least one of each")
     spread = inversion_levels(model.alphas_cumprod, heights[-1], steps)
     grid = sorted({level.t for level in spread} | set(map(float, heights)))
     common = {"precision": precision, "progress": progress}
     errors = np.empty((len(heights), len(etas), len(images)))
-    captured = np.empty(errors.shape, bool)
+    odds = np.empty(errors.shape)
     example = torch.empty(len(heights), len(etas), *model.image_shape)
     for i, t in enumerate(heights):
         below = [s for s in grid if s <= t]
@@ -224,6 +238,6 @@ def bandwidth(
             generator = torch.Generator().manual_seed(seed)
             copies = denoise(model, latents, grid=below, eta=eta, generator=generator, **common)
             errors[i, j] = reconstruction_error(images, copies.clamp(-1, 1)).cpu()
-            captured[i, j] = captures(copies, id_domain, target_domain, scorer).cpu()
+            odds[i, j] = capture_odds(copies, id_domain, target_domain, scorer)
             example[i, j] = copies[0].cpu()
-    return Bandwidth(heights, etas, errors, captured, example)
+    return Bandwidth(heights, etas, errors, odds, example)

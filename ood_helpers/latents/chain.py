@@ -1,8 +1,9 @@
 """Along a walk: the radius of latents at every level, the step at which a domain's radius joins that of noise, and how
 much a walk with fresh noise remembers.
 
-A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where the two meet
-is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search along the Gaussian radius).
+A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where it
+meets that of a walk from noise is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search
+along the Gaussian radius).
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
 def memory(sigma, eta, variance):
     """Return how much of an image is left after a walk up to ``sigma`` and down with fresh noise, in a Gaussian domain.
 
-    Where the training images vary by ``variance`` around a mean, both as seen by the model, an image comes back as
+    Along a direction in which the training images have the given variance, an eigenvalue of their covariance and not
+    the variance of a pixel, an image comes back as
 
         mean + rho (image - mean) + sqrt(variance (1 - rho^2)) n,    rho = (1 + sigma^2 / variance)^(-eta^2 / 2)
 
@@ -113,5 +115,5 @@ def memory(sigma, eta, variance):
 
 
 def tolerated_eta(sigma, variance, rho: float = 0.5):
-    """Return the ``eta`` at which `memory` falls to ``rho``, at most 1; parameters as there."""
+    """Return the ``eta`` at which `memory` falls to ``rho``, above 0 and below 1; at most 1. Parameters as there."""
     return np.minimum(1, np.sqrt(2 * np.log(1 / rho) / np.log1p(np.square(sigma) / variance)))

@@ -203,8 +203,8 @@ CLAIMS = {
 }
 """The claims by their keys, in the order of the argument."""
 
-PROVED, HOLDS, FAILS = "proved", "measured: holds", "measured: fails"
-CSS_CLASS = {PROVED: "claim-proved", HOLDS: "claim-holds", FAILS: "claim-fails"}
+PROVED, HOLDS, FAILS, OPEN = "proved", "measured: holds", "measured: fails", "measured: undecided"
+CSS_CLASS = {PROVED: "claim-proved", HOLDS: "claim-holds", FAILS: "claim-fails", OPEN: "claim-open"}
 
 
 @dataclass(frozen=True)
@@ -262,15 +262,15 @@ def proved(key: str, check: bool, number: str) -> Verdict:
     return Verdict(key, PROVED, number)
 
 
-def measured(key: str, holds: bool, number: str, when: str = "") -> Verdict:
+def measured(key: str, holds: bool | None, number: str, when: str = "") -> Verdict:
     """Judge a claim by what the chapter measured.
 
     Parameters
     ----------
     key : str
         One of `CLAIMS`.
-    holds : bool
-        Whether it holds, computed from the measurement.
+    holds : bool or None
+        Whether it holds, computed from the measurement; None if the measurement cannot tell.
     number : str
         What was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800".
     when : str
@@ -283,11 +283,11 @@ def measured(key: str, holds: bool, number: str, when: str = "") -> Verdict:
     Raises
     ------
     ValueError
-        If there is no such claim, or ``holds`` is neither true nor false.
+        If there is no such claim, or ``holds`` is none of the three.
     """
     check_choice("key", key, CLAIMS)
-    check_choice("holds", holds, (True, False))
-    return Verdict(key, HOLDS if holds else FAILS, number, when)
+    check_choice("holds", holds, (True, False, None))
+    return Verdict(key, OPEN if holds is None else HOLDS if holds else FAILS, number, when)
 
 
 def report(*verdicts: Verdict) -> None:

@@ -40,6 +40,9 @@ class ScorerRecipe:
     noise, blur, zoom, shift, tint : float
         Largest changes: standard deviation of noise, share of a blurred copy, relative zoom, shift as a share of the
         width, and change of each channel's gain and offset.
+    repaint : float
+        Share of the images that take on mean and contrast of each channel from another image of the batch, of whatever
+        domain: a dark red dog is still a dog.
     """
 
     channels: tuple[int, ...] = (24, 48, 96, 128)
@@ -54,10 +57,11 @@ class ScorerRecipe:
     zoom: float = 0.2
     shift: float = 0.1
     tint: float = 0.5
+    repaint: float = 0.5
 
 
 def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generator) -> torch.Tensor:
-    """Change images ``(n, 3, H, W)`` at random: mirror, zoom, shift, saturation, gain and offset, blur, noise."""
+    """Change images ``(n, 3, H, W)`` at random: place, colors of another image, saturation, tint, blur, noise."""
 
     def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
         return low + (high - low) * torch.rand((len(images), *shape), generator=generator)
@@ -70,6 +74,10 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generat
     grid = functional.affine_grid(place, list(images.shape), align_corners=False)
     x = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
+    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True).clamp_min(1e-3)
+    other = torch.randperm(len(x), generator=generator)
+    repainted = mean[other] + (x - mean) / std * std[other]
+    x = torch.where(uniform(0, 1, 1, 1, 1) < recipe.repaint, repainted, x)
     gray = x.mean(1, keepdim=True)
     x = gray + uniform(0, 1.3, 1, 1, 1) * (x - gray)
     x = x * uniform(1 - recipe.tint, 1 + recipe.tint, 3, 1, 1) + uniform(-recipe.tint / 2, recipe.tint / 2, 3, 1, 1)

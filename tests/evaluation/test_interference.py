@@ -35,8 +35,8 @@ def test_the_interval_is_wilsons():
 def grid_of(error, rate, n=1):
     """A bandwidth over three heights and etas 0, 1/2, 1 in which all images fare alike."""
     shape = (3, 3, n)
-    errors, captured = (np.broadcast_to(np.array(x)[..., None], shape) for x in (error, rate))
-    return Bandwidth((100, 200, 300), (0.0, 0.5, 1.0), errors, captured.astype(bool), torch.zeros(3, 3, 3, 8, 8))
+    errors, odds = (np.broadcast_to(np.array(x, float)[..., None], shape) for x in (error, rate))
+    return Bandwidth((100, 200, 300), (0.0, 0.5, 1.0), errors, odds, torch.zeros(3, 3, 3, 8, 8))
 
 
 def test_bandwidth_is_where_a_tolerance_is_first_exceeded():
@@ -50,14 +50,21 @@ def test_bandwidth_is_where_a_tolerance_is_first_exceeded():
 def test_images_that_fare_alike_leave_no_uncertainty_and_others_do():
     """With a threshold of one half and 40 images that fall at eta = 1 with probability 1/2 or stay, it is large."""
     error, rate = np.zeros((3, 3)), [[0, 0, 1]] * 3
-    assert not grid_of(error, rate, 5).largest_eta_error(max_rate=0.5).any()
+    assert not grid_of(error, rate, 5).bootstrap(max_rate=0.5).std(0).any()
     mixed = Bandwidth(
         (1,), (0.0, 1.0), np.zeros((1, 2, 40)), np.stack([[np.arange(40) < 0, np.arange(40) % 2 == 0]]), None
     )
     assert mixed.largest_eta(max_rate=0.4) == pytest.approx(0.8)
-    spread = mixed.largest_eta_error(max_rate=0.4, resamples=2000)
+    spread = mixed.bootstrap(max_rate=0.4, resamples=2000).std(0)
     draws = np.random.default_rng(1).binomial(40, 0.5, 100_000) / 40
     assert spread == pytest.approx(np.minimum(1, 0.4 / np.maximum(draws, 1e-9)).std(), rel=0.1)
+
+
+def test_a_stricter_judge_finds_fewer_captured_and_an_unbearable_start_counts_as_zero():
+    found = grid_of(np.zeros((3, 3)), [[0.2, 0.4, 0.8], [0.0, 0.6, 0.95], [0.7, 0.8, 0.9]], 2)
+    np.testing.assert_allclose(found.largest_eta(max_rate=0.5, threshold=0.9), [1.0, 0.75, 1.0])
+    np.testing.assert_allclose(found.largest_eta(max_rate=0.5), [0.75, 0.25, np.nan])
+    np.testing.assert_allclose(found.bootstrap(max_rate=0.5, resamples=3), [[0.75, 0.25, 0.0]] * 3)
 
 
 def test_without_noise_the_exact_model_gives_its_images_back_and_noise_takes_them_away():
@@ -84,15 +91,17 @@ def test_with_all_the_noise_the_error_is_that_of_the_closed_form():
     [
         ({"heights": ()}, "heights, etas: got"),
         ({"heights": (-1,)}, "heights: got -1"),
-        ({"etas": (0.5, 2.0)}, "eta: got 2.0, expected a number from 0 to 1"),
+        ({"etas": (0.5, 2.0)}, "etas: got 2.0, expected numbers from 0 to 1"),
+        ({"target_domain": "dog"}, "target_domain: got 'dog' for both"),
         ({"images": torch.full((2, 3, 64, 64), 200.0)}, r"images: got values from 200 to 200"),
     ],
 )
 def test_bad_input_of_a_bandwidth_is_named(change, message):
-    arguments = {"images": torch.zeros(2, 3, 64, 64), "heights": (20,), "etas": (0.5,), "steps": 1} | change
+    arguments = {"images": torch.zeros(2, 3, 64, 64), "heights": (20,), "etas": (0.5,), "steps": 1}
+    arguments |= {"target_domain": "cat"} | change
     exact = ood.gaussian_model(0.0, 0.25, image_shape=(3, 64, 64))
     with pytest.raises(ValueError, match=message):
-        ood.bandwidth(exact, id_domain="dog", target_domain="cat", progress=False, **arguments)
+        ood.bandwidth(exact, id_domain="dog", progress=False, **arguments)
 
 
 @pytest.mark.parametrize(

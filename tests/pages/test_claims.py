@@ -46,6 +46,7 @@ def test_a_proof_whose_check_fails_names_the_claim_and_the_number():
 def test_the_status_follows_the_measurement(yes):
     assert claims.measured("observation-2", yes, "60.0°").words == "measured: holds"
     assert claims.measured("observation-2", not yes, "52.1°").words == "measured: fails"
+    assert claims.measured("observation-2", None, "59 ± 9°").words == "measured: undecided"
 
 
 def test_a_status_may_be_limited_to_circumstances():

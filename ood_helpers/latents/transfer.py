@@ -1,0 +1,76 @@
+"""Domain transfer in latent space: carry a latent from where one domain lies to where another does (Fig. 2b)."""
+
+from __future__ import annotations
+
+import torch
+
+from ..checks import check_batch, check_number
+from .samplers import slerp
+
+FEWEST = 2
+
+
+def transfer(
+    latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor, *, amount: float = 1.0, spread: bool = False
+) -> torch.Tensor:
+    """Move latents from the center of one domain to that of another.
+
+        z + amount (mu_t + r (z - mu_s) - z),    r = 1, or s_t / s_s with ``spread``
+
+    Parameters
+    ----------
+    latents : Tensor
+        Inverted latents of images of the source domain, ``(n, C, H, W)``.
+    source, target : Tensor
+        Latents that stand for the two domains, at the same ``t``, ``(N, C, H, W)`` with ``N >= 2`` each.
+    amount : float
+        0 leaves the latents as they are, 1 carries them over; more exaggerates.
+    spread : bool
+        Match the standard deviation as well: the optimal transport between two spherical Gaussians.
+
+    Returns
+    -------
+    Tensor
+        ``(n, C, H, W)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If anything is no finite floating batch of one shape, a domain has fewer than two latents, or the amount is
+        negative.
+    """
+    latents = check_batch("latents", latents)
+    clouds = [check_batch(name, z, tuple(latents.shape[1:])) for name, z in (("source", source), ("target", target))]
+    for name, z in zip(("source", "target"), clouds, strict=True):
+        if len(z) < FEWEST:
+            raise ValueError(f"{name}: got {len(z)} latents, expected at least {FEWEST}")
+    check_number("amount", amount, 0)
+    (mean_s, mean_t), (std_s, std_t) = ([f(z) for z in clouds] for f in (lambda z: z.mean(0), _spread))
+    ratio = std_t / std_s if spread else 1.0
+    return torch.lerp(latents, mean_t + ratio * (latents - mean_s), amount)
+
+
+def _spread(z: torch.Tensor) -> torch.Tensor:
+    return (z - z.mean(0)).square().sum().div(len(z) - 1).sqrt()
+
+
+def blend(latents: torch.Tensor, target: torch.Tensor, weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Move each latent along the arc to the one of the target domain that is nearest to it.
+
+    Parameters
+    ----------
+    latents, target : Tensor
+        As for `transfer`, with at least one target.
+    weight : float
+        From 0 to 1, as for `slerp`.
+
+    Returns
+    -------
+    blended, partner : Tensor
+        ``(n, C, H, W)``, and int64 ``(n,)``: which target latent each was blended with.
+    """
+    latents = check_batch("latents", latents)
+    target = check_batch("target", target, tuple(latents.shape[1:]))
+    centred = (z.flatten(1) - z.flatten(1).mean(0) for z in (latents, target))
+    partner = torch.cdist(*centred).argmin(1)
+    return slerp(latents, target[partner], weight), partner
