@@ -1,7 +1,8 @@
 """Let the execution cache notice changes in `ood_helpers`.
 
 MyST-NB runs a notebook again only when its own code cells change. Here the cache folder is named after everything else
-that decides an output, the package (code, settings and weights) and the lock file: any edit there starts a new cache.
+that decides an output, the package (code, settings and weights), the recorded benchmarks that chapters show, and the
+lock file: any edit there starts a new cache.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ IGNORED = {".pyc", ".pt"}  # byte code; checkpoints of a training run
 
 
 def fingerprint(root: Path) -> str:
-    """Return 16 hexadecimal digits that change with any file of the package, by name or content, or with the lock."""
-    files = [p for p in (root / "ood_helpers").rglob("*") if p.is_file() and p.suffix not in IGNORED]
+    """Return 16 hexadecimal digits that change with any file of package and records, by name or content, or the lock."""
+    rooms = (root / "ood_helpers", root / "benchmarks" / "results")
+    files = [p for room in rooms for p in room.rglob("*") if p.is_file() and p.suffix not in IGNORED]
     digest = hashlib.sha256()
     for path in [*sorted(files), root / "requirements.lock"]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -47,6 +47,14 @@ def test_another_lock_changes_the_fingerprint(house):
     assert fingerprint(house) != before
 
 
+def test_another_record_of_a_benchmark_changes_the_fingerprint(house):
+    fingerprint = extension("package_cache").fingerprint
+    before = fingerprint(house)
+    (house / "benchmarks" / "results").mkdir(parents=True)
+    (house / "benchmarks" / "results" / "samplers.json").write_text("{}\n")
+    assert fingerprint(house) != before
+
+
 def test_renaming_a_module_changes_the_fingerprint(house):
     fingerprint = extension("package_cache").fingerprint
     before = fingerprint(house)
