@@ -16,7 +16,7 @@ IGNORED = {".pyc", ".pt"}  # byte code; checkpoints of a training run
 
 
 def fingerprint(root: Path) -> str:
-    """Return 16 hexadecimal digits that change with any file of package and records, by name or content, or the lock."""
+    """Return 16 hexadecimal digits that change with any file of the package, the records, and the lock."""
     rooms = (root / "ood_helpers", root / "benchmarks" / "results")
     files = [p for room in rooms for p in room.rglob("*") if p.is_file() and p.suffix not in IGNORED]
     digest = hashlib.sha256()
