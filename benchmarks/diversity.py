@@ -2,7 +2,7 @@
 
     python benchmarks/diversity.py
 
-Prints a table and writes `benchmarks/results/diversity.json`. About 15 minutes on two cores.
+Prints a table and writes `benchmarks/results/diversity.json`. About ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--model", default="toy-dog")
     parser.add_argument("--domains", nargs="+", default=["cat", "galaxy"])
     parser.add_argument("--inputs", nargs="+", type=int, default=[25, 50, 100, 200, 400, 800])
-    parser.add_argument("--images", type=int, default=96, help="images of each sampler")
-    parser.add_argument("--steps", type=int, default=15, help="of DPM-Solver-2M, on the way down")
+    parser.add_argument("--images", type=int, default=64, help="images of each sampler")
+    parser.add_argument("--steps", type=int, default=12, help="of DPM-Solver-2M, on the way down")
     parser.add_argument("--folder", default="_build/latents", help="where inverted latents are kept")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()

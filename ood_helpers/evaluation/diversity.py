@@ -137,8 +137,8 @@ class Novelty:
 def novelty(images: torch.Tensor, inputs: torch.Tensor, real: torch.Tensor, *, network=None) -> Novelty:
     """Compare the distance to the nearest input with that of real images of the same domain.
 
-    In pixels, by ``network=torch.nn.Flatten()``, the ratio says how much of an image is in none of the inputs. In
-    features it grows, beyond 1, for images unlike the domain as well: there novelty and failure look the same.
+    In pixels, by ``network=torch.nn.Flatten()``, or in features, a large ratio says that an image is far from every
+    input, be it new or a failure: read it beside a distance to the domain. Low contrast makes it small.
 
     Parameters
     ----------
@@ -202,6 +202,34 @@ def double_exposures(
     return (both > threshold) & (1 - both < (1 - alone) / 2)
 
 
+def composites(images: torch.Tensor, parents: torch.Tensor, inputs: torch.Tensor, real: torch.Tensor) -> np.ndarray:
+    """Tell which images are explained by all their parents together, copies of one of them included.
+
+    An image is one if a least-squares fit by its ``k`` parents explains more of its pixels than the best ``k`` inputs,
+    chosen one after the other, explain of 95 % of real images.
+
+    Parameters
+    ----------
+    images : Tensor
+        ``(n, C, H, W)``.
+    parents : Tensor
+        int64 ``(n, k)``, numbers of inputs.
+    inputs, real : Tensor
+        As for `novelty`.
+
+    Returns
+    -------
+    ndarray
+        bool ``(n,)``.
+    """
+    x = check_batch("images", images)
+    if len(parents) != len(x) or parents.ndim != 2 or not parents.shape[1]:
+        raise ValueError(f"parents: got shape {tuple(parents.shape)}, expected ({len(x)}, k) with k >= 1")
+    best = [_explained_by_best(y, inputs, parents.shape[1]) for y in check_batch("real", real)]
+    own = np.array([_explained(y, inputs[of]) for y, of in zip(x, parents, strict=True)])
+    return own > np.quantile(best, 0.95)
+
+
 def _explained(image: torch.Tensor, others: torch.Tensor) -> float:
     """R squared of a least-squares fit of the pixels of one image by those of others and a constant."""
     y = image.flatten().double().cpu()
@@ -210,16 +238,18 @@ def _explained(image: torch.Tensor, others: torch.Tensor) -> float:
     return float(1 - residual.square().sum() / (y - y.mean()).square().sum().clamp_min(1e-12))
 
 
-def _explained_by_best(image: torch.Tensor, inputs: torch.Tensor) -> float:
-    y = _standardised(image[None])[0]
+def _explained_by_best(image: torch.Tensor, inputs: torch.Tensor, k: int = 2) -> float:
+    """R squared by ``k`` inputs, chosen one after the other so that each adds most (orthogonal matching pursuit)."""
+    rest = _standardised(image[None])[0]
     candidates = _standardised(inputs)
-    first = int((candidates @ y).abs().argmax())
-    rest = y - (candidates[first] @ y) * candidates[first]
-    others = candidates - (candidates @ candidates[first])[:, None] * candidates[first]
-    others = others / others.norm(dim=1, keepdim=True).clamp_min(1e-6)
-    others[first] = 0
-    second = int((others @ rest).abs().argmax())
-    return _explained(image, inputs[[first, second]])
+    total = rest.square().sum()
+    for _ in range(k):
+        best = candidates[int((candidates @ rest).abs().argmax())]
+        rest = rest - (best @ rest) * best
+        candidates = candidates - (candidates @ best)[:, None] * best
+        lengths = candidates.norm(dim=1, keepdim=True)
+        candidates = torch.where(lengths > 1e-6, candidates / lengths, 0)
+    return float(1 - rest.square().sum() / total)
 
 
 def _standardised(images: torch.Tensor) -> torch.Tensor:

@@ -23,8 +23,9 @@ def edge_similarity(a: torch.Tensor, b: torch.Tensor, blur: float = 1.0) -> np.n
     Returns
     -------
     ndarray
-        Correlation of the blurred gradient magnitudes over all pixels, float64 ``(n,)``: 1 for the same edges, about 0
-        for unrelated ones. Images without edges have 0.
+        Correlation of the blurred gradient magnitudes over all pixels, float64 ``(n,)``: 1 for the same edges.
+        Images of one domain share a layout and so some edges: compare with another image of the domain. Images without
+        edges have 0.
 
     Raises
     ------

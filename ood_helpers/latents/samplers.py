@@ -7,7 +7,7 @@ With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets `
     gaussian           mu + s n,  one variance s^2 for all pixels                      Sec. 3.1
     gaussian-diagonal  mu + s_p n_p,  a variance for each pixel p
     spectrum           mu + a stationary Gaussian field with the offsets' power spectrum
-    centred            mu + sum_i w_i u_i,  |w| = 1
+    centred            mu + sum_i w_i u_i,  w_i normal with variance 1 / (N - 1), or |w| = 1 with one latent leading
 
 ``centred`` over all latents with normal ``w`` draws from ``N(mu, S)``, with the sample covariance ``S``, at the cost of
 one product with the offsets: no matrix ``(d, d)`` is formed.

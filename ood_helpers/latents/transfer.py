@@ -54,13 +54,15 @@ def _spread(z: torch.Tensor) -> torch.Tensor:
     return (z - z.mean(0)).square().sum().div(len(z) - 1).sqrt()
 
 
-def blend(latents: torch.Tensor, target: torch.Tensor, weight: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Move each latent along the arc to the one of the target domain that is nearest to it.
+def blend(
+    latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor, weight: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Move each latent along the arc to the one of the target domain that lies most alike, each about its own center.
 
     Parameters
     ----------
-    latents, target : Tensor
-        As for `transfer`, with at least one target.
+    latents, source, target : Tensor
+        As for `transfer`.
     weight : float
         From 0 to 1, as for `slerp`.
 
@@ -71,6 +73,6 @@ def blend(latents: torch.Tensor, target: torch.Tensor, weight: float) -> tuple[t
     """
     latents = check_batch("latents", latents)
     target = check_batch("target", target, tuple(latents.shape[1:]))
-    centred = (z.flatten(1) - z.flatten(1).mean(0) for z in (latents, target))
-    partner = torch.cdist(*centred).argmin(1)
+    source = check_batch("source", source, tuple(latents.shape[1:]))
+    partner = torch.cdist((latents - source.mean(0)).flatten(1), (target - target.mean(0)).flatten(1)).argmin(1)
     return slerp(latents, target[partner], weight), partner

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import ood_helpers as ood
-from ood_helpers.evaluation.diversity import double_exposures
+from ood_helpers.evaluation.diversity import composites, double_exposures
 
 PIXELS = nn.Flatten()
 
@@ -63,6 +63,17 @@ def test_two_pictures_printed_over_each_other_are_found_and_real_ones_are_not():
     assert double_exposures(0.45 * p + 0.45 * q + 0.05, (p, q), inputs, real).mean() == 1
     assert double_exposures(church(12, 5), (p, q), inputs, real).mean() <= 0.1
     assert double_exposures(p, (p, q), inputs, real).mean() == 0  # a copy is no double exposure
+
+
+def test_what_several_parents_explain_is_a_composite_and_real_images_are_not():
+    inputs, real = church(40, 1), church(40, 2)
+    parents = torch.arange(36).reshape(12, 3)
+    blend = inputs[parents].mean(1)
+    assert composites(blend, parents, inputs, real).mean() == 1
+    assert composites(inputs[parents[:, 0]], parents, inputs, real).mean() == 1  # copies count
+    assert composites(church(12, 5), parents, inputs, real).mean() <= 0.1
+    with pytest.raises(ValueError, match="parents: got shape"):
+        composites(blend, parents[:5], inputs, real)
 
 
 @pytest.mark.parametrize(
