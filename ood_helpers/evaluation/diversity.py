@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -102,10 +103,8 @@ def _ms_ssim(x):
 
 
 def _lpips():
-    try:
-        import torchvision  # noqa: F401
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("metric='lpips' needs torchvision, which is not installed") from None
+    if find_spec("torchvision") is None:
+        raise ModuleNotFoundError("metric='lpips' needs torchvision, which is not installed")
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", reduction="none")

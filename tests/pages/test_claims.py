@@ -23,7 +23,7 @@ def test_each_claim_is_one_sentence_with_a_place():
     for key, claim in claims.CLAIMS.items():
         assert claim.key == key
         assert claim.text.endswith(".") and ". " not in claim.text.replace("Fig. ", "")
-        assert any(word in claim.place for word in ("Sec.", "Fig.", "Table"))
+        assert any(word in claim.place for word in ("Sec.", "Appendix", "Fig.", "Table"))
 
 
 def test_the_claims_follow_the_argument_from_copies_to_gaussians_to_separation():

@@ -40,12 +40,26 @@ def test_augmented_images_stay_images_and_depend_on_the_generator_alone():
 
 
 def test_without_changes_an_image_is_only_mirrored():
-    still = ScorerRecipe(noise=0, blur=0, zoom=0, shift=0, tint=0)
+    still = ScorerRecipe(noise=0, blur=0, zoom=0, shift=0, tint=0, repaint=0)
     images = (torch.rand(40, 1, 16, 16) * 2 - 1).expand(-1, 3, -1, -1)  # gray: saturation changes nothing
     changed = augment(images, still, torch.Generator().manual_seed(0))
     same = torch.isclose(changed, images, atol=1e-4).flatten(1).all(1)
     mirrored = torch.isclose(changed, images.flip(-1), atol=1e-4).flatten(1).all(1)
     assert (same | mirrored).all() and same.any() and mirrored.any()
+
+
+def test_repainted_images_take_the_colors_of_others_and_keep_their_pattern():
+    still = ScorerRecipe(noise=0, blur=0, zoom=0, shift=0, tint=0, repaint=1)
+    pattern = 0.3 * torch.linspace(-1, 1, 16).expand(20, 1, 16, 16)
+    images = (pattern * torch.tensor([0.5, 2.0]).repeat(10).reshape(20, 1, 1, 1)).expand(-1, 3, -1, -1)
+    changed = augment(images, still, torch.Generator().manual_seed(0))
+    mean, std = changed.mean((2, 3)), changed.std((2, 3))
+    ratio = std / images.std((2, 3))
+    assert mean.abs().max() < 1e-5  # all have the mean 0
+    for expected in (0.25, 1.0, 4.0):
+        assert torch.isclose(ratio, torch.tensor(expected), rtol=1e-3).any()
+    line = torch.corrcoef(torch.cat([changed[:, 0].flatten(1), pattern[:1].flatten(1)]))[-1, :-1]
+    torch.testing.assert_close(line.abs(), torch.ones(20), atol=1e-4, rtol=0)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
