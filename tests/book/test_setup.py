@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,6 +137,13 @@ def test_what_is_installed_is_what_is_locked():
     different = {n: (v, installed[n]) for n, v in lock().items() if n in installed and installed[n] != v}
     assert different == {}
     assert not set(requirements("book", "test")) - set(installed)
+
+
+def test_what_is_locked_runs_on_the_oldest_python_that_the_project_names():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    needs = {d.metadata["Name"]: d.metadata.get("Requires-Python") or "" for d in metadata.distributions()}
+    too_new = {name: need for name, need in needs.items() if oldest not in SpecifierSet(need)}
+    assert {name: need for name, need in too_new.items() if canonicalize_name(name) in lock()} == {}
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
