@@ -110,10 +110,27 @@ def memory(sigma, eta, variance):
     -------
     float or ndarray
         ``rho``, from 0 (forgotten) to 1 (all there).
+
+    Raises
+    ------
+    ValueError
+        If ``sigma`` or ``variance`` is not positive, or ``eta`` lies outside ``[0, 1]``.
     """
+    _check_positive(sigma=sigma, variance=variance)
+    if not np.all((np.asarray(eta) >= 0) & (np.asarray(eta) <= 1)):
+        raise ValueError(f"eta: got {eta!r}, expected numbers from 0 to 1")
     return (1 + np.square(sigma) / variance) ** (-np.square(eta) / 2)
 
 
 def tolerated_eta(sigma, variance, rho: float = 0.5):
     """Return the ``eta`` at which `memory` falls to ``rho``, above 0 and below 1; at most 1. Parameters as there."""
+    _check_positive(sigma=sigma, variance=variance)
+    if not 0 < rho < 1:
+        raise ValueError(f"rho: got {rho!r}, expected a number between 0 and 1")
     return np.minimum(1, np.sqrt(2 * np.log(1 / rho) / np.log1p(np.square(sigma) / variance)))
+
+
+def _check_positive(**values) -> None:
+    for name, value in values.items():
+        if not np.all(np.asarray(value) > 0):
+            raise ValueError(f"{name}: got {value!r}, expected positive numbers")

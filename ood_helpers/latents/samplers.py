@@ -68,11 +68,7 @@ def slerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     TypeError, ValueError
         If the latents are no finite floating batches of one shape, or a weight lies outside ``[0, 1]``.
     """
-    z1 = check_batch("z1", z1)
-    z2 = check_batch("z2", z2)
-    if z1.shape != z2.shape:
-        raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
-    w = _weights(weight, z1)
+    w = _weights(z1, z2, weight)
     first, second = (z.flatten(1).norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny) for z in (z1, z2))
     cosine = (z1.flatten(1) * z2.flatten(1)).sum(1) / (first * second)
     angle = cosine.clamp(-1, 1).arccos()
@@ -86,15 +82,22 @@ def slerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
 
 def lerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     """Interpolate linearly, ``(1 - w) z1 + w z2``; parameters as for `slerp`."""
-    w = _spread(_weights(weight, z1), z1)
+    w = _spread(_weights(z1, z2, weight), z1)
     return (1 - w) * z1 + w * z2
 
 
-def _weights(weight, z: torch.Tensor) -> torch.Tensor:
-    w = torch.as_tensor(weight, dtype=z.dtype, device=z.device)
+def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
+    """Check the arguments of an interpolation and return a weight for each pair."""
+    check_batch("z1", z1)
+    check_batch("z2", z2)
+    if z1.shape != z2.shape:
+        raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
+    w = torch.as_tensor(weight, dtype=z1.dtype, device=z1.device)
     if not ((w >= 0) & (w <= 1)).all():
         raise ValueError(f"weight: got {weight!r}, expected numbers from 0 to 1")
-    return w.expand(len(z))
+    if w.ndim and w.shape != (len(z1),):
+        raise ValueError(f"weight: got shape {tuple(w.shape)}, expected one number or ({len(z1)},)")
+    return w.expand(len(z1))
 
 
 def _spread(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

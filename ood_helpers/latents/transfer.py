@@ -45,12 +45,12 @@ def transfer(
         if len(z) < FEWEST:
             raise ValueError(f"{name}: got {len(z)} latents, expected at least {FEWEST}")
     check_number("amount", amount, 0)
-    (mean_s, mean_t), (std_s, std_t) = ([f(z) for z in clouds] for f in (lambda z: z.mean(0), _spread))
-    ratio = std_t / std_s if spread else 1.0
-    return torch.lerp(latents, mean_t + ratio * (latents - mean_s), amount)
+    source, target = clouds
+    ratio = _deviation(target) / _deviation(source) if spread else 1.0
+    return torch.lerp(latents, target.mean(0) + ratio * (latents - source.mean(0)), amount)
 
 
-def _spread(z: torch.Tensor) -> torch.Tensor:
+def _deviation(z: torch.Tensor) -> torch.Tensor:
     return (z - z.mean(0)).square().sum().div(len(z) - 1).sqrt()
 
 

@@ -118,7 +118,7 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
     Returns
     -------
     Path
-        The folder, for `load_scorer`. Ten minutes on two cores; there is no checkpoint.
+        The folder, for `load_scorer`. A few minutes on two cores; there is no checkpoint.
     """
     recipe = replace(ScorerRecipe(), **changes)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

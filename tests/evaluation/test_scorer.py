@@ -47,6 +47,14 @@ def test_it_overlooks_what_leaves_the_content(pictures, change):
     assert accuracy(pictures, change) >= 0.95
 
 
+@pytest.mark.parametrize("name", [name for name in DRAWN if name not in ("dog", "sketch")])
+def test_a_dog_in_the_colors_of_another_domain_is_still_a_dog(pictures, name):
+    dogs, others = pictures["dog"], pictures[name]
+    white = (dogs - dogs.mean((2, 3), keepdim=True)) / dogs.std((2, 3), keepdim=True)
+    painted = white * others.std((2, 3), keepdim=True) + others.mean((2, 3), keepdim=True)
+    assert ood.interference_rate(painted.clamp(-1, 1), "dog", name).rate >= 0.95
+
+
 def test_its_confidence_is_calibrated():
     assert load_scorer().record["held_out"]["calibration_error"] < 0.03
 

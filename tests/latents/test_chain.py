@@ -38,6 +38,14 @@ def test_bad_input_is_named():
         mixing_step(one, other)
     with pytest.raises(ValueError, match="tolerance: got 0"):
         mixing_step(one, one, 0)
+    with pytest.raises(ValueError, match="variance: got 0"):
+        memory(1.0, 0.5, 0)
+    with pytest.raises(ValueError, match=r"eta: got 1\.5"):
+        memory(1.0, 1.5, 1.0)
+    with pytest.raises(ValueError, match="sigma: got 0"):
+        tolerated_eta(0, 1.0)
+    with pytest.raises(ValueError, match="rho: got 1"):
+        tolerated_eta(1.0, 1.0, rho=1)
     with pytest.raises(ValueError, match="x: holds NaN"):
         model = ood.gaussian_model(0.0, 1.0, image_shape=(1, 8, 8))
         radius_along(model, torch.full((1, 1, 8, 8), torch.nan), ood.inversion_levels(model.alphas_cumprod, 10, 2))

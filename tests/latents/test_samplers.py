@@ -201,10 +201,13 @@ def test_bad_input_is_named(arguments, error, message):
 
 
 def test_bad_input_of_an_arc_and_of_a_calibration_is_named():
-    with pytest.raises(ValueError, match="z2: got shape"):
-        ood.slerp(torch.ones(1, 3, 4, 4), torch.ones(2, 3, 4, 4), 0.5)
-    with pytest.raises(ValueError, match="weight: got 2"):
-        ood.slerp(torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 2)
+    for along in (ood.slerp, ood.lerp):
+        with pytest.raises(ValueError, match="z2: got shape"):
+            along(torch.ones(1, 3, 4, 4), torch.ones(2, 3, 4, 4), 0.5)
+        with pytest.raises(ValueError, match="weight: got 2"):
+            along(torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 2)
+        with pytest.raises(ValueError, match=r"weight: got shape \(3,\), expected one number or \(2,\)"):
+            along(torch.ones(2, 3, 4, 4), torch.ones(2, 3, 4, 4), torch.ones(3))
     with pytest.raises(ValueError, match="coverage: got 0"):
         calibrate(cloud_of(), 0)
     with pytest.raises(ValueError, match="proposals: got d = 12, expected 48"):
