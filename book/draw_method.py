@@ -8,7 +8,6 @@ from matplotlib.patches import FancyBboxPatch
 
 import ood_helpers as ood
 from ood_helpers.pages import figures
-from ood_helpers.training.toys import sample
 
 DOMAINS = ("church", "face", "galaxy")
 LEVEL = {"t": 800, "steps": 50, "solver": "dpm2m"}
@@ -58,7 +57,7 @@ def draw(model, path: Path) -> None:
     page.add_patch(band)
     page.text(0.03, 0.236, "One frozen model,", fontsize=14, weight="bold", color=BLUE, va="center")
     page.text(0.03, 0.211, "trained on drawn dogs only", fontsize=12, color=INK, va="center")
-    for k, dog in enumerate(sample(model, 3, seed=4)):
+    for k, dog in enumerate(ood.fresh_images(model, 3, generator=torch.Generator().manual_seed(4), progress=False)):
         put(figure, figures.to_picture(dog), 0.235 + 0.064 * k, 0.196, 0.058)
     page.text(
         0.45, 0.236, r"up: invert, $\mathrm{d}y/\mathrm{d}\sigma=\varepsilon_\theta(x_t,t)$", fontsize=13, va="center"

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "load_model": "models.loading",
     "list_models": "models.loading",
+    "save_model": "models.loading",
     "gaussian_model": "models.closed_form",
     "FrozenModel": "models.frozen",
     "CountedModel": "models.frozen",
@@ -20,6 +21,7 @@ _HOME = {
     "invert": "kernels.walk",
     "denoise": "kernels.walk",
     "path": "kernels.walk",
+    "fresh_images": "kernels.walk",
     "predicted_images": "kernels.walk",
     "inversion_levels": "kernels.levels",
     "generation_levels": "kernels.levels",

@@ -24,6 +24,8 @@ class FrozenModel:
         float64 ``(T,)``, strictly decreasing: the paper's ``alpha_t`` (Sec. C.1).
     image_shape : tuple of int
         ``(C, H, W)`` of one image.
+    scheduler : DDPMScheduler or None
+        What it was trained with, as `diffusers` writes it down; a closed form has none.
     """
 
     name: str
@@ -31,6 +33,7 @@ class FrozenModel:
     image_shape: tuple[int, int, int]
     predictor: Callable[[torch.Tensor, torch.Tensor, torch.dtype | None], torch.Tensor] = field(repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    scheduler: object = field(default=None, repr=False)
 
     def eps(self, x: torch.Tensor, t) -> torch.Tensor:
         """Predict the noise in ``x``.

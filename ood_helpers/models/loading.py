@@ -86,7 +86,22 @@ def freeze(network: UNet2DModel, scheduler, name: str) -> FrozenModel:
         image_shape=(config.in_channels, height, width),
         predictor=NetworkPredictor(network, config.in_channels),
         device=network.device,
+        scheduler=scheduler,
     )
+
+
+def save_model(model: FrozenModel, folder: str | os.PathLike) -> Path:
+    """Write a model as a `DDPMPipeline`, for `load_model` and for `diffusers`; weights in float32.
+
+    Raises
+    ------
+    TypeError
+        If the model is a closed form, which has no network.
+    """
+    if not isinstance(model.predictor, NetworkPredictor):
+        raise TypeError(f"model: got {model.name!r}, which has no network, expected one that load_model returned")
+    DDPMPipeline(model.predictor.network, model.scheduler).save_pretrained(folder)
+    return Path(folder)
 
 
 def _read_folder(folder: Path):

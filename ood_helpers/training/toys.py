@@ -1,6 +1,4 @@
-"""Training of the toy models: noise prediction on a drawn domain (the simple loss of DDPM, Ho et al. 2020, Eq. 14).
-
-    loss = E || eps - eps_theta(sqrt(a_t) x + sqrt(1 - a_t) eps, t) ||^2
+"""Training of the toy models: noise prediction on a drawn domain, by the losses of `kernels.losses`.
 
 The batch and the noise of step ``k`` depend on ``(seed, k)`` alone, so an interrupted run that is started again
 continues on the very path that it was on.
@@ -24,7 +22,8 @@ from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
 from ..domains import drawn
-from ..kernels.walk import denoise
+from ..kernels.losses import noised, training_loss
+from ..kernels.walk import fresh_images
 from ..models.frozen import FrozenModel
 from ..models.loading import freeze
 from ..models.schedules import alphas_cumprod
@@ -56,6 +55,8 @@ class Recipe:
         7,000).
     ema_decay : float
         Decay of the moving average of the weights; the average is what is saved.
+    learn_sigma : bool
+        Learn the variances of the reverse steps as well, by the hybrid loss of improved DDPM.
     """
 
     domain: str = "dog"
@@ -70,9 +71,17 @@ class Recipe:
     warmup: int = 200
     decay: int = 7_000
     ema_decay: float = 0.999
+    learn_sigma: bool = False
 
 
-RECIPES = {"toy-dog": Recipe()}
+SHORTER = {"steps": 1_800, "decay": 4_200}
+RECIPES = {
+    "toy-dog": Recipe(),
+    "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
+    "toy-face": Recipe(domain="face", **SHORTER),
+    "toy-church": Recipe(domain="church", **SHORTER),
+    "toy-bedroom": Recipe(domain="bedroom", **SHORTER),
+}
 
 
 def build_network(recipe: Recipe) -> UNet2DModel:
@@ -81,7 +90,7 @@ def build_network(recipe: Recipe) -> UNet2DModel:
     return UNet2DModel(
         sample_size=recipe.size,
         in_channels=3,
-        out_channels=3,
+        out_channels=6 if recipe.learn_sigma else 3,
         layers_per_block=1,
         block_out_channels=recipe.channels,
         down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
@@ -106,7 +115,8 @@ def build_scheduler(recipe: Recipe) -> DDPMScheduler:
     ``clip_sample`` is for those who sample with `DDPMPipeline`, as DDPM does; the walks of this package never clip.
     """
     name = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[recipe.schedule]
-    return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, clip_sample=True)
+    variance = "learned_range" if recipe.learn_sigma else "fixed_small"
+    return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, variance_type=variance, clip_sample=True)
 
 
 def training_pictures(recipe: Recipe) -> torch.Tensor:
@@ -177,7 +187,7 @@ def train(
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
     record = _resume(output, parts, recipe) or {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "loss": []}
 
-    levels = alphas_cumprod(recipe.schedule).float().to(device)[:, None, None, None]
+    table, kind = alphas_cumprod(recipe.schedule).to(device), "hybrid" if recipe.learn_sigma else "simple"
     todo = range(record["step"], recipe.steps)
     pictures = training_pictures(recipe) if todo else None
     running, since = [], time.perf_counter()
@@ -186,8 +196,8 @@ def train(
     ):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
         with torch.autocast(device.type, torch.bfloat16):
-            noisy = levels[t].sqrt() * images + (1 - levels[t]).sqrt() * eps
-            loss = torch.nn.functional.mse_loss(network(noisy, t).sample.float(), eps)
+            predicted = network(noised(images, eps, t, table), t).sample
+        loss = training_loss(kind, predicted.float(), images, eps, t, table)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -211,20 +221,15 @@ def export(network: UNet2DModel, recipe: Recipe, record: dict, output: Path) -> 
     DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
     record = {**record, "torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__}
     (output / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    save_sheet(sample(freeze(network.float(), scheduler, recipe.domain), 40, seed=0), output / "samples.png")
+    samples = fresh_images(
+        freeze(network.float(), scheduler, recipe.domain),
+        40,
+        generator=torch.Generator().manual_seed(0),
+        precision="float32",
+        progress=False,
+    )
+    save_sheet(samples, output / "samples.png")
     return output
-
-
-def sample(model, n: int, seed: int, t: int = 800, steps: int = 100) -> torch.Tensor:
-    """Generate ``n`` images of the training domain, ``(n, C, H, W)``, by ancestral sampling from a standard normal.
-
-    The walk starts at ``t = 800`` because a small network with group normalisation does not see the mean colour of
-    noise, one of 4,096 numbers per channel. The walk then keeps that colour, a random number with standard
-    deviation ``sigma_t / sqrt(H W)`` for each channel: 0.4 at ``t = 800`` but 2.5, far outside ``[-1, 1]``, at 999.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn((n, *model.image_shape), generator=generator)
-    return denoise(model, noise, t=t, steps=steps, eta=1.0, generator=generator, precision="float32", progress=False)
 
 
 def _save(output: Path, parts: dict, record: dict) -> None:
@@ -239,8 +244,20 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
     if not (output / "checkpoint.pt").exists():
         return None
     state = torch.load(output / "checkpoint.pt", weights_only=True)
-    if state["record"]["recipe"] != asdict(recipe):
+    if _course(state["record"]["recipe"]) != _course(asdict(recipe)):
         raise ValueError(f"output: {output} holds a run of {state['record']['recipe']}, expected {asdict(recipe)}")
+    if state["record"]["step"] > recipe.steps:
+        raise ValueError(f"steps: got {recipe.steps}, but {output} holds a run of {state['record']['step']} steps")
     for key, part in parts.items():
         part.load_state_dict(state[key])
-    return state["record"]
+    return {**state["record"], "recipe": asdict(recipe)}
+
+
+def _course(recipe: dict) -> dict:
+    """What decides the path of a run, whatever its length: a longer run passes through the shorter one's end."""
+    return {
+        **recipe,
+        "channels": tuple(recipe["channels"]),
+        "steps": None,
+        "decay": max(recipe["decay"], recipe["steps"]),
+    }

@@ -7,6 +7,7 @@ import torch
 from diffusers import DDPMPipeline
 
 import ood_helpers as ood
+from ood_helpers.models.schedules import alphas_cumprod
 from ood_helpers.training.toys import RECIPES, Recipe, batch_at, train
 
 SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
@@ -64,7 +65,31 @@ def test_a_step_s_batch_depends_on_seed_and_step_alone():
 
 def test_a_folder_with_another_run_is_refused(finished):
     with pytest.raises(ValueError, match="holds a run of"):
-        train("toy-dog", finished, steps=7, device="cpu", **SMALL)
+        train("toy-dog", finished, steps=6, device="cpu", **{**SMALL, "batch": 5})
+    with pytest.raises(ValueError, match=r"steps: got 5, but .* holds a run of 6 steps"):
+        train("toy-dog", finished, steps=5, device="cpu", **SMALL)
+
+
+def test_a_longer_run_passes_through_the_end_of_a_shorter_one(tmp_path):
+    common = {"save_every": 3, "device": "cpu", "progress": False, **SMALL}
+    train("toy-dog", tmp_path / "one", steps=9, **common)
+    train("toy-dog", tmp_path / "two", steps=6, **common)
+    train("toy-dog", tmp_path / "two", steps=9, **common)
+    one, two = (ood.load_model(tmp_path / name).predictor.network.state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_learned_variances_follow_the_hybrid_loss_and_open_in_diffusers(tmp_path):
+    """A pipeline of `diffusers` takes the second half of the channels for the variances, and samples with them."""
+    folder = train("toy-dog-cosine", tmp_path, steps=4, save_every=2, device="cpu", progress=False, **SMALL)
+    pipeline = DDPMPipeline.from_pretrained(folder)
+    assert pipeline.unet.config.out_channels == 6 and pipeline.scheduler.config.variance_type == "learned_range"
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(batch_size=1, num_inference_steps=5, output_type="np").images
+    assert images.shape == (1, 16, 16, 3)
+    model = ood.load_model(folder)
+    assert model.eps(torch.zeros(2, 3, 16, 16), 5).shape == (2, 3, 16, 16)
+    assert torch.equal(model.alphas_cumprod, alphas_cumprod("cosine"))
 
 
 def test_an_unknown_model_or_field_is_named(tmp_path):

@@ -1,0 +1,1 @@
+"""The tuning-based paradigm, to compare with: vanilla fine-tuning, DiffusionCLIP and Asyrp."""

@@ -1,0 +1,102 @@
+"""Asyrp: the network stays frozen, the block learns, the step is asymmetric, the block reloads."""
+
+import pytest
+import torch
+
+import ood_helpers as ood
+from ood_helpers.baselines.asyrp import (
+    Asyrp,
+    Interval,
+    asymmetric_ddim,
+    asyrp_denoise,
+    load_asyrp,
+    new_block,
+    shifted,
+    train_asyrp,
+)
+from ood_helpers.kernels.levels import Level
+from ood_helpers.models.frozen import fingerprint
+
+QUIET = {"precision": "float32", "progress": False}
+INTERVAL = Interval(t=500, t_edit=200, t_boost=100)
+SHORT = {"interval": INTERVAL, "inversion_steps": 6, "train_steps": 6, **QUIET}
+
+
+def test_the_loss_falls_and_the_network_stays_bit_by_bit(model, domains, embed):
+    sources, targets = domains
+    before = fingerprint(model)
+    trained = train_asyrp(
+        model, sources, targets, embed=embed, learning_rate=0.5, gamma=1.0, batch_size=12, steps=60, **SHORT
+    )
+    levels = 4  # those above t_edit: each has its own size of loss, so whole passes are compared
+    assert sum(trained.losses[-levels:]) < 0.8 * sum(trained.losses[:levels])
+    assert trained.model is model and fingerprint(model) == before
+    assert not any(p.requires_grad or p.grad is not None for p in model.predictor.network.parameters())
+    start = new_block(model, 0).state_dict()
+    assert all(not torch.equal(start[key], value) for key, value in trained.block.state_dict().items())
+
+
+def test_after_the_context_the_network_predicts_as_before(model):
+    x, t = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([300.0, 300.0])
+    before = model.eps(x, t)
+    with shifted(model.predictor.network, new_block(model)):
+        assert not torch.equal(model.eps(x, t), before)
+    assert torch.equal(model.eps(x, t), before)
+
+
+def test_a_block_that_shifts_nothing_is_the_plain_walk(model, domains):
+    block = new_block(model)
+    torch.nn.init.zeros_(block.leave.weight)
+    torch.nn.init.zeros_(block.leave.bias)
+    interval = Interval(t=500, t_edit=200, t_boost=0)
+    latents = ood.invert(model, domains[0], t=500, steps=6, **QUIET)
+    plain = ood.denoise(model, latents, t=500, steps=6, **QUIET)
+    torch.testing.assert_close(asyrp_denoise(Asyrp(model, block, interval), latents, steps=6, **QUIET), plain)
+
+
+def test_the_step_takes_the_image_from_one_noise_and_the_direction_from_the_other():
+    """In x, as the paper writes it: sqrt(a') P(eps_edited) + sqrt(1 - a') eps."""
+    here, there = Level(400, 1.3), Level(300, 0.8)
+    y, eps, edited = torch.tensor([1.0]), torch.tensor([0.3]), torch.tensor([-0.7])
+    found, _ = asymmetric_ddim(lambda y, level: edited)(lambda y, level: eps, y, here, there, None)
+    a, b = here.scale**2, there.scale**2
+    x = y * here.scale
+    predicted = (x - (1 - a) ** 0.5 * edited) / a**0.5
+    torch.testing.assert_close(found * there.scale, b**0.5 * predicted + (1 - b) ** 0.5 * eps)
+
+
+def test_noise_comes_below_t_boost_alone_and_by_the_generator(model, domains):
+    block = new_block(model)
+    latents = ood.invert(model, domains[0][:3], t=500, steps=6, **QUIET)
+
+    def denoised(t_boost, seed):
+        asyrp = Asyrp(model, block, Interval(500, 400, t_boost))
+        return asyrp_denoise(asyrp, latents, steps=20, generator=torch.Generator().manual_seed(seed), **QUIET)
+
+    assert torch.equal(denoised(0, 0), denoised(0, 1))
+    assert torch.equal(denoised(300, 0), denoised(300, 0)) and not torch.equal(denoised(300, 0), denoised(300, 1))
+
+
+def test_the_block_reloads_beside_its_model_and_beside_no_other(model, model_with_variances, domains, embed, tmp_path):
+    trained = train_asyrp(model, *domains, embed=embed, steps=2, **SHORT)
+    again = load_asyrp(model, trained.save(tmp_path / "block"))
+    assert again.interval == INTERVAL and again.losses == trained.losses and again.settings == trained.settings
+    latents = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    both = [
+        asyrp_denoise(one, latents, steps=6, generator=torch.Generator().manual_seed(0), **QUIET)
+        for one in (trained, again)
+    ]
+    assert torch.equal(*both)
+    with pytest.raises(ValueError, match="expected the one that the block"):
+        load_asyrp(model_with_variances, tmp_path / "block")
+    with pytest.raises(FileNotFoundError, match=r"holds no block\.safetensors"):
+        load_asyrp(model, tmp_path)
+
+
+def test_bad_input_is_named(model, domains):
+    with pytest.raises(ValueError, match=r"interval: got .* expected t > t_edit >= t_boost >= 0"):
+        Interval(t=300, t_edit=400, t_boost=0)
+    with pytest.raises(ValueError, match="targets, direction: got both or neither"):
+        train_asyrp(model, domains[0], steps=1, **SHORT)
+    with pytest.raises(TypeError, match="has no bottleneck"):
+        train_asyrp(ood.gaussian_model(0.0, 1.0, image_shape=(3, 16, 16)), *domains, steps=1, **SHORT)
