@@ -235,12 +235,12 @@ def fresh_images(
     *,
     t: int = 800,
     steps: int = 100,
+    solver: str = "ddim",
+    eta: float = 1.0,
     generator: torch.Generator | None = None,
-    progress: bool = True,
-    batch_size: int | None = None,
-    precision: str = "auto",
+    **settings,
 ) -> torch.Tensor:
-    """Generate images of the training domain, by ancestral sampling (``eta = 1``) from draws of ``N(0, I)``.
+    """Generate images of the training domain: denoise draws of ``N(0, I)``, by default with DDPM's fresh noise.
 
     The walk starts at ``t = 800`` by default since a small network with group normalisation does not see the mean color
     of noise, one of 4,096 numbers per channel. The walk then keeps that color, a random number with standard
@@ -251,7 +251,7 @@ def fresh_images(
     model : FrozenModel
     n : int
         Number of images.
-    t, steps, generator, progress, batch_size, precision
+    t, steps, solver, eta, generator, **settings
         As in `denoise`; the generator draws the starts, too.
 
     Returns
@@ -259,19 +259,9 @@ def fresh_images(
     Tensor
         float32 ``(n, C, H, W)``, a few values a little outside ``[-1, 1]``.
     """
-    shape = (check_integer("n", n, 1), *model.image_shape)
-    starts = torch.randn(shape, generator=generator).to(model.device)
-    return denoise(
-        model,
-        starts,
-        t=t,
-        steps=steps,
-        eta=1.0,
-        generator=generator,
-        progress=progress,
-        batch_size=batch_size,
-        precision=precision,
-    )
+    starts = torch.randn((check_integer("n", n, 1), *model.image_shape), generator=generator)
+    walk = {"t": t, "steps": steps, "solver": solver, "eta": eta, "generator": generator}
+    return denoise(model, starts.to(model.device), **walk, **settings)
 
 
 def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -> torch.Tensor:

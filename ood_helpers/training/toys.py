@@ -74,7 +74,7 @@ class Recipe:
     learn_sigma: bool = False
 
 
-SHORTER = {"steps": 1_800, "decay": 4_200}
+SHORTER = {"steps": 1_500, "decay": 4_200}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
