@@ -195,6 +195,39 @@ CLAIMS = {
             "Sec. 3.1, Table 1",
         ),
         Claim(
+            "vanilla-fails",
+            "Tuning on images of the unseen domain alone hardly alters what a model generates: its images stay in the"
+            " training domain.",
+            "Sec. 3.1, Table 1",
+        ),
+        Claim(
+            "tuning-near",
+            "Tuning with a direction in an embedding works better for domains close to the training domain.",
+            "Sec. 3.1, Fig. 6",
+        ),
+        Claim(
+            "sampling-beats-tuning",
+            "For domains with a large gap, sampling from the frozen model gives better images than tuning does for the"
+            " same time.",
+            "Sec. 3.1, Table 1, E.1",
+        ),
+        Claim(
+            "no-weight-touched",
+            "New domains are reached without touching a weight, so nothing of the original domain is lost.",
+            "Abstract, Sec. 3",
+        ),
+        Claim(
+            "base-quality-inherited",
+            "The better a base model generates its own domain, the better are the images of unseen domains made with"
+            " it.",
+            "Sec. E.2.2",
+        ),
+        Claim(
+            "cosine-better",
+            "The improved DDPM, with its cosine schedule, gives better images than the DDPM with the linear one.",
+            "Sec. E.2.2",
+        ),
+        Claim(
             "domain-transfer",
             "The same method transfers images between domains, in both directions.",
             "Fig. 2(b)",

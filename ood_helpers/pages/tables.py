@@ -15,6 +15,54 @@ from ..latents.separation import centroid_accuracy, pair_accuracy
 from . import paper
 
 
+def generation(
+    pairs: Mapping[str, Mapping], methods: Sequence[str], domains: Sequence[str], key: str = "frechet", digits: int = 1
+) -> pd.DataFrame:
+    """Average numbers of a comparison over base models, as Table 1 does.
+
+    Parameters
+    ----------
+    pairs : mapping of str to mapping
+        ``"base target"`` -> record with ``"methods"``: method -> numbers, from ``benchmarks/generation.py``.
+    methods, domains : sequence of str
+        Rows and columns.
+    key : str
+        Which number.
+    digits : int
+        After the point.
+
+    Returns
+    -------
+    DataFrame
+        Mean and standard deviation over the base models that did not see the domain.
+    """
+    rows = {}
+    for method in methods:
+        values = {domain: over_bases(pairs, domain, method, key) for domain in domains}
+        rows[method] = {
+            domain: f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else "–"
+            for domain, v in values.items()
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def over_bases(pairs: Mapping[str, Mapping], domain: str, method: str, key: str) -> np.ndarray:
+    """Return one number of one method and domain for each base model of the record."""
+    found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] == domain]
+    return np.array([numbers[key] for numbers in found], dtype=float)
+
+
+def cited_generation() -> pd.DataFrame:
+    """Show Table 1 and the scores of Sec. E.1 as printed in the paper; nothing of them is measured here."""
+    rows = {
+        f"{method} (paper)": {
+            domain: f"{number.value:g} ± {number.spread:g} ({number.scale})" for domain, number in numbers.items()
+        }
+        for method, numbers in paper.table_1().items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
+
+
 def reconstruction(errors: Mapping[str, torch.Tensor], in_domain: str) -> pd.DataFrame:
     """Lay our reconstruction errors beside the DDIM rows of Table 2.
 

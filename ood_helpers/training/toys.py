@@ -28,6 +28,7 @@ from ..models.frozen import FrozenModel
 from ..models.loading import freeze
 from ..models.schedules import alphas_cumprod
 from ..pages.figures import save_sheet
+from .card import assess, write_card
 
 TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
 
@@ -142,6 +143,7 @@ def train(
     *,
     device: str | None = None,
     save_every: int = 250,
+    card_images: int = 200,
     progress: bool = True,
     **changes,
 ) -> Path:
@@ -157,6 +159,8 @@ def train(
         ``"cuda"`` or ``"cpu"``; by default the GPU if there is one.
     save_every : int
         Steps between two checkpoints.
+    card_images : int
+        Samples by which the model card tells the distance to held-out pictures.
     progress : bool
         Show a bar.
     **changes
@@ -212,23 +216,24 @@ def train(
             running, since = [], now
             _save(output, parts, record)
     average.copy_to(network.parameters())
-    return export(network, recipe, record, output)
+    return export(network, name, recipe, record, output, card_images)
 
 
-def export(network: UNet2DModel, recipe: Recipe, record: dict, output: Path) -> Path:
-    """Write the averaged weights in half precision, the schedule, the training record and a sheet of samples."""
+def export(network: UNet2DModel, name: str, recipe: Recipe, record: dict, output: Path, card_images: int) -> Path:
+    """Write the averaged weights in half precision, the schedule, the record, a sheet of samples and the model card."""
     scheduler = build_scheduler(recipe)
     DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
-    record = {**record, "torch": torch.__version__.split("+")[0], "diffusers": diffusers.__version__}
+    model = freeze(network.float(), scheduler, name)
+    walk = {"generator": torch.Generator().manual_seed(0), "progress": False}
+    save_sheet(fresh_images(model, 40, precision="float32", **walk), output / "samples.png")
+    record = {
+        **record,
+        "torch": torch.__version__.split("+")[0],
+        "diffusers": diffusers.__version__,
+        "held_out": assess(model, recipe.domain, card_images),
+    }
     (output / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    samples = fresh_images(
-        freeze(network.float(), scheduler, recipe.domain),
-        40,
-        generator=torch.Generator().manual_seed(0),
-        precision="float32",
-        progress=False,
-    )
-    save_sheet(samples, output / "samples.png")
+    write_card(output, name, network.num_parameters())
     return output
 
 

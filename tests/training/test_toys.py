@@ -11,6 +11,7 @@ from ood_helpers.models.schedules import alphas_cumprod
 from ood_helpers.training.toys import RECIPES, Recipe, batch_at, train
 
 SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
+SMALL |= {"card_images": 4}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,16 @@ def test_a_finished_run_is_a_pipeline_with_its_record(finished):
     assert record["step"] == 6 and [step for step, _ in record["loss"]] == [3, 6]
     assert record["recipe"]["seed"] == RECIPES["toy-dog"].seed
     assert ood.load_model(finished).image_shape == (3, 16, 16)
-    assert (finished / "samples.png").stat().st_size > 1000
+    assert all((finished / name).stat().st_size > 1000 for name in ("samples.png", "loss.png"))
+
+
+def test_the_model_card_says_what_the_record_says(finished):
+    card, record = (finished / "README.md").read_text(), json.loads((finished / "training.json").read_text())
+    held_out = record["held_out"]
+    assert "drawn pictures of one domain, **dog**" in card and "6 steps of 4 images" in card
+    assert f"**{held_out['frechet']:.2f}**" in card and f"pictures: {held_out['floor']:.2f}." in card
+    assert held_out["frechet"] > held_out["floor"] > 0  # six steps make no dogs
+    assert "![Loss by training step](loss.png)" in card and "![Samples" in card
 
 
 def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
