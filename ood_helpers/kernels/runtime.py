@@ -42,24 +42,27 @@ def network_dtype(model, precision: str) -> torch.dtype | None:
 def _measured_dtype(predictor, image_shape, device) -> torch.dtype:
     x = torch.randn((4, *image_shape), generator=torch.Generator().manual_seed(0)).to(device)
     t = torch.full((4,), 500.0, device=device)
-    exact, slow = _timed(predictor, x, t, torch.float32)
-    rounded, fast = _timed(predictor, x, t, torch.bfloat16)
+    kinds = torch.float32, torch.bfloat16
+    exact, rounded = (_timed(predictor, x, t, dtype)[0] for dtype in kinds)  # warms up
     error = ((rounded - exact).square().mean() / exact.square().mean()).sqrt()
+    # by turns, and the shortest of each: a busy machine slows single calls
+    slow, fast = (min(seconds) for seconds in zip(*_turns(predictor, x, t, kinds), strict=True))
     return torch.bfloat16 if slow > WORTHWHILE * fast and error < TOLERABLE else torch.float32
+
+
+def _turns(predictor, x, t, kinds, rounds: int = 6):
+    return [[_timed(predictor, x, t, dtype)[1] for dtype in kinds] for _ in range(rounds)]
 
 
 @torch.no_grad()
 def _timed(predictor, x, t, dtype):
-    """Return the output and the shortest of three timings, after one call to warm up."""
+    """Return the output and the seconds that one call takes."""
     clock = time.perf_counter if x.is_cuda else time.process_time
-    result, seconds = predictor(x, t, dtype), []
-    for _ in range(3):
-        start = clock()
-        predictor(x, t, dtype)
-        if x.is_cuda:
-            torch.cuda.synchronize(x.device)
-        seconds.append(clock() - start)
-    return result, min(seconds)
+    start = clock()
+    result = predictor(x, t, dtype)
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return result, clock() - start
 
 
 def choose_batch_size(model, batch_size: int | None, dtype: torch.dtype | None) -> int:
