@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "load_model": "models.loading",
     "list_models": "models.loading",
+    "model_record": "models.loading",
     "save_model": "models.loading",
     "gaussian_model": "models.closed_form",
     "FrozenModel": "models.frozen",

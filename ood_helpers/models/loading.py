@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
+from ..checks import check_choice
 from . import schedules
 from .frozen import FrozenModel, NetworkPredictor
 
@@ -18,6 +20,18 @@ TOYS = Path(str(files(__package__) / "toys"))
 def list_models() -> tuple[str, ...]:
     """Return the names of the models shipped with the package."""
     return tuple(sorted(folder.name for folder in TOYS.iterdir() if (folder / "model_index.json").exists()))
+
+
+def model_record(name: str) -> dict:
+    """Return how a shipped model was trained: its recipe, the loss, and the distance of its samples to held-out images.
+
+    Raises
+    ------
+    ValueError
+        If no such model is shipped.
+    """
+    check_choice("name", name, list_models())
+    return json.loads((TOYS / name / "training.json").read_text())
 
 
 def load_model(name_or_path: str | os.PathLike, *, device: str | torch.device | None = None) -> FrozenModel:

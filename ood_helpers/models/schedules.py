@@ -81,5 +81,24 @@ def alpha_at(table: torch.Tensor, t) -> torch.Tensor:
     return torch.where(t < 0, 1.0, alpha)
 
 
+def timestep_at(table: torch.Tensor, alpha: float) -> float:
+    """Return the timestep, fractional, at which ``alphas_cumprod`` is ``alpha``: the inverse of `alpha_at`.
+
+    Models of different schedules are compared at equal noise, not at equal ``t``: ``t = 800`` of the linear schedule is
+    ``t = 974`` of the cosine one.
+
+    Raises
+    ------
+    ValueError
+        If the schedule does not reach ``alpha`` between its first and last step.
+    """
+    low, high = float(table[-1]), float(table[0])
+    if not low <= alpha <= high:
+        raise ValueError(f"alpha: got {alpha!r}, expected a value of the schedule, from {low:.3g} to {high:.6g}")
+    log_snr = table.logit().flip(0).numpy()
+    steps = np.arange(len(table))[::-1]
+    return float(np.interp(np.log(alpha / (1 - alpha)), log_snr, steps))
+
+
 def _cumprod(betas: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.cumprod(1 - betas))

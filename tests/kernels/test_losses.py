@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMScheduler
 
 import ood_helpers as ood
-from ood_helpers.kernels.losses import bound_term, noised, prior_term, training_loss
+from ood_helpers.kernels.losses import bound_term, noised, prior_term, training_loss, variational_bound
 from ood_helpers.models.schedules import SCHEDULES, alphas_cumprod
 
 SHAPE = (3, 4, 4)
@@ -112,6 +112,17 @@ def test_with_exact_noise_and_variances_the_bound_is_the_likelihood_of_gaussian_
 def test_the_posterior_s_variance_instead_costs_bits():
     bound, truth = whole_bound(0.25, optimal=False)
     assert truth + 0.3 < bound < truth + 1
+
+
+def test_the_estimate_from_a_few_terms_is_that_of_all():
+    model = ood.gaussian_model(0.0, 0.1, image_shape=SHAPE)
+    images = (0.1**0.5 * draw(400)).clamp(-1, 1)
+    few = variational_bound(model, images, generator=torch.Generator().manual_seed(0))
+    every = variational_bound(model, images, first=1, strata=999, generator=torch.Generator().manual_seed(1))
+    error = (few.var() / 400 + every.var() / 400).sqrt()  # the images' own scatter is common to both: generous
+    assert abs(float(few.mean() - every.mean())) < 4 * float(error)
+    with pytest.raises(ValueError, match=r"first \+ strata: got 1001"):
+        variational_bound(model, images[:1], first=1, strata=1000)
 
 
 def test_an_estimate_of_the_bound_is_the_sum_of_its_terms():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
-from ood_helpers.models.schedules import alpha_at, alphas_cumprod, from_scheduler
+from ood_helpers.models.schedules import SCHEDULES, alpha_at, alphas_cumprod, from_scheduler, timestep_at
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")])
@@ -47,3 +47,17 @@ def test_fractional_timesteps_interpolate_the_log_snr():
 def test_an_unknown_schedule_is_named():
     with pytest.raises(ValueError, match="schedule: got 'sigmoid', expected one of linear, cosine"):
         alphas_cumprod("sigmoid")
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_timestep_of_a_level_is_the_inverse_of_the_level_of_a_timestep(schedule):
+    table = alphas_cumprod(schedule)
+    for t in (0, 0.25, 17, 500.5, 973.9, 998):
+        assert timestep_at(table, float(alpha_at(table, t))) == pytest.approx(t, abs=1e-6)
+    with pytest.raises(ValueError, match=r"alpha: got 1\.5, expected a value of the schedule"):
+        timestep_at(table, 1.5)
+
+
+def test_equal_noise_is_found_at_other_timesteps_of_another_schedule():
+    linear, cosine = (alphas_cumprod(name) for name in ("linear", "cosine"))
+    assert 960 < timestep_at(cosine, float(linear[800])) < 980
