@@ -143,7 +143,7 @@ def train(
     *,
     device: str | None = None,
     save_every: int = 250,
-    card_images: int = 200,
+    card_images: int = 100,
     progress: bool = True,
     **changes,
 ) -> Path:

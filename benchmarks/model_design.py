@@ -1,0 +1,109 @@
+"""Does a better base model give better images of unseen domains?  Schedules, variances, and how long it trained.
+
+    python benchmarks/model_design.py                    the shipped models
+    python benchmarks/model_design.py runs/face-300 ...  and other folders, such as those of shorter trainings:
+    python -m ood_helpers train toy-face --steps 300 --output runs/face-300
+
+Every model is walked between the image and the same noise level, whatever its schedule.  Writes
+`results/model_design.json`, model by model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import ood_helpers as ood
+from ood_helpers.evaluation.distances import features_of
+from ood_helpers.kernels.losses import variational_bound
+from ood_helpers.models.schedules import alphas_cumprod, timestep_at
+
+RESULTS = Path(__file__).parent / "results" / "model_design.json"
+TARGETS = ("cat", "face", "church", "bedroom", "galaxy", "radiation")
+LEVEL = float(alphas_cumprod("linear")[800])
+SAMPLERS = {
+    "one variance": ("gaussian", {}),
+    "10 neighbors": ("centred", {"neighbours": 10, "share": 0.5}),
+}
+
+
+def study(name: str, options) -> dict:
+    """Return a model's quality on its own domain and on those that it did not see."""
+    model = ood.load_model(name)
+    folder = Path(name)
+    trained = json.loads((folder / "training.json").read_text()) if folder.is_dir() else ood.model_record(name)
+    own, size = trained["recipe"]["domain"], model.image_shape[-1]
+    t = round(timestep_at(model.alphas_cumprod, LEVEL))
+    up = {"t": t, "steps": options.steps, "solver": "dpm2m", "progress": False}
+    plain = {"t": t, "steps": 50, "progress": False}
+    generator = torch.Generator().manual_seed(5)
+    fresh = ood.fresh_images(model, options.images, eta=0.0, generator=generator, **up)
+    held_out = ood.load_domain(own, options.real, size, 77)
+    dogs = ood.invert(model, ood.load_domain(own, options.inputs, size, 3), **up)
+    bound = variational_bound(model, held_out[:16], generator=torch.Generator().manual_seed(7))
+    found = {
+        "domain": own,
+        "schedule": trained["recipe"]["schedule"],
+        "learn_sigma": trained["recipe"].get("learn_sigma", False),
+        "step": trained["step"],
+        "t": t,
+        "own_frechet": ood.frechet_distance(features_of(fresh), features_of(held_out)),
+        "bound": float(bound.mean()),
+        "bound_error": float(bound.std() / len(bound) ** 0.5),
+        "unseen": {},
+    }
+    for target in TARGETS:
+        if target == own:
+            continue
+        images = ood.load_domain(target, options.inputs, size, 2)
+        real, latents = features_of(ood.load_domain(target, options.real, size, 77)), ood.invert(model, images, **up)
+        few = images[:12]
+        row = {
+            "mae": float(ood.reconstruction_error(few, ood.denoise(model, latents[:12], **up)).mean()),
+            "mae_ddim": float(
+                ood.reconstruction_error(few, ood.denoise(model, ood.invert(model, few, **plain), **plain)).mean()
+            ),
+            "svm": ood.separability(dogs, latents).accuracy,
+        }
+        for label, (method, settings) in SAMPLERS.items():
+            generator = torch.Generator().manual_seed(11)
+            z = ood.sample_latents(latents, options.images, method, generator=generator, **settings)
+            made = ood.denoise(model, z, **up).clamp(-1, 1)
+            row[label] = {
+                "frechet": ood.frechet_distance(features_of(made), real),
+                "interference": ood.interference_rate(made, own, target).rate,
+            }
+        found["unseen"][target] = row
+        print(name, target, row, flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure the models that the file of results lacks."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", help="folders of other models; the shipped ones are always there")
+    parser.add_argument("--inputs", type=int, default=48)
+    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--real", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=20, help="of DPM-Solver-2M")
+    parser.add_argument("--output", default=str(RESULTS))
+    options = parser.parse_args()
+    path = Path(options.output)
+    settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps")}
+    record = json.loads(path.read_text()) if path.exists() else {}
+    if record.get("settings") != settings:
+        record = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "models": {}}
+    for name in (*ood.list_models(), *options.models):
+        label = Path(name).name
+        if label not in record["models"]:
+            record["models"][label] = study(name, options)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
