@@ -20,6 +20,7 @@ import torch
 import ood_helpers as ood
 from ood_helpers.evaluation.distances import features_of
 from ood_helpers.kernels.losses import variational_bound
+from ood_helpers.models.frozen import fingerprint
 from ood_helpers.models.schedules import alphas_cumprod, timestep_at
 
 RESULTS = Path(__file__).parent / "results" / "model_design.json"
@@ -44,7 +45,8 @@ def study(name: str, options) -> dict:
     fresh = ood.fresh_images(model, options.images, eta=0.0, generator=generator, **up)
     held_out = ood.load_domain(own, options.real, size, 77)
     dogs = ood.invert(model, ood.load_domain(own, options.inputs, size, 3), **up)
-    bound = variational_bound(model, held_out[:16], generator=torch.Generator().manual_seed(7))
+    gray = ((held_out[:16] + 1) * 127.5).round() / 127.5 - 1
+    bound = variational_bound(model, gray, generator=torch.Generator().manual_seed(7))
     found = {
         "domain": own,
         "schedule": trained["recipe"]["schedule"],
@@ -52,8 +54,8 @@ def study(name: str, options) -> dict:
         "step": trained["step"],
         "t": t,
         "own_frechet": ood.frechet_distance(features_of(fresh), features_of(held_out)),
-        "bound": float(bound.mean()),
-        "bound_error": float(bound.std() / len(bound) ** 0.5),
+        "weights": fingerprint(model),
+        "bounds": bound.tolist(),
         "unseen": {},
     }
     for target in TARGETS:
@@ -95,11 +97,13 @@ def main() -> None:
     path = Path(options.output)
     settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps")}
     record = json.loads(path.read_text()) if path.exists() else {}
-    if record.get("settings") != settings:
+    if record and record["settings"] != settings:
+        raise SystemExit(f"{path} holds results of other settings; move it away")
+    if not record:
         record = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "models": {}}
     for name in (*ood.list_models(), *options.models):
         label = Path(name).name
-        if label not in record["models"]:
+        if record["models"].get(label, {}).get("weights") != fingerprint(ood.load_model(name)):
             record["models"][label] = study(name, options)
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(record, indent=1) + "\n")

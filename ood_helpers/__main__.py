@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
         "precision, training.json with the loss, and samples.png; the same command continues an interrupted run. "
         "The scorer's folder holds its weights and scorer.json with its accuracy.",
     )
-    train.add_argument("model", help="a toy model's name, such as toy-dog, or domain-scorer")
+    train.add_argument("model", help="a toy model's name, such as toy-dog; or domain-scorer, domain-embedding")
     train.add_argument("--output", required=True, help="folder for the model and its checkpoint")
     train.add_argument("--steps", type=int, help="optimiser steps, if not the recipe's")
     train.add_argument("--images", type=int, help="training pictures (for the scorer: of each domain)")
@@ -40,13 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options) -> int:
     import torch
 
-    from .training.scorer import train_scorer
+    from .training.scorer import EMBEDDING, train_scorer
     from .training.toys import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     changes = {key: value for key in ("steps", "images") if (value := getattr(options, key)) is not None}
-    if options.model == "domain-scorer":
+    if options.model in ("domain-scorer", "domain-embedding"):
+        changes |= EMBEDDING if options.model == "domain-embedding" else {}
         folder = train_scorer(options.output, device=options.device, **changes)
         print(f"saved {folder}; use it by ood.load_scorer({str(folder)!r})")
     else:

@@ -46,8 +46,11 @@ def diffusion_clip(
 
         loss = clip_weight * -log(1 - L_direction / 2) + l1_weight * |x - x_source|
 
-    The defaults are those of the released code, which adds a loss on the identity of faces that is left out here: no
-    face recognition is asked of galaxies. Afterwards `translate` takes images of the training domain along.
+    The defaults are those of the released code, with three exceptions. The direction is that between means of images in
+    the features of a domain scorer, where the release has CLIP and texts. The steps are of equal length, where its last
+    one goes from ``t = 0`` to the image. And its loss on the identity of faces, of weight 0 by default, is left out.
+    Its examples also take ``learning_rate=8e-6``, ``l1_weight=1`` and ``t=500``. Afterwards `translate` takes images of
+    the training domain along.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def diffusion_clip(
     direction : Tensor, optional
         Unit vector ``(f,)`` in the embedding, such as from `text_direction`.
     embed : callable, optional
-        Images in ``[-1, 1]`` to features ``(n, f)``; by default the domain scorer's.
+        Images in ``[-1, 1]`` to features ``(n, f)``; by default `scorer_embedding`.
     t : int
         Timestep of the latents: how much of the image may change.
     inversion_steps, train_steps : int
@@ -96,7 +99,7 @@ def diffusion_clip(
     check_integer("batch_size", batch_size, 1)
     check_integer("watch_every", watch_every, 1)
     budget, network = Budget(steps, seconds), trainable_copy(model)
-    embed = scorer_embedding(model.device) if embed is None else embed
+    embed = scorer_embedding(device=model.device) if embed is None else embed
     direction = wanted_direction(embed, sources, targets, direction)
     dtype = network_dtype(model, precision) or torch.float32
     levels = generation_levels(model.alphas_cumprod, t, train_steps)

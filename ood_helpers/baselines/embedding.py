@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch.nn import functional
@@ -17,12 +18,24 @@ from torch.nn import functional
 from ..checks import check_images
 from ..evaluation.scorer import load_scorer
 
+SHIPPED = Path(__file__).parent / "domain-embedding"
 Embedding = Callable[[torch.Tensor], torch.Tensor]
 
 
-def scorer_embedding(device="cpu") -> Embedding:
-    """Return the domain scorer's features: images ``(n, 3, H, W)`` in ``[-1, 1]`` to ``(n, f)``, differentiable."""
-    return load_scorer().to(device).features
+def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
+    """Return a domain scorer's features: images ``(n, 3, H, W)`` in ``[-1, 1]`` to ``(n, f)``, differentiable.
+
+    The default is a scorer of its own, of other widths, pictures and first weights than the one that judges images:
+    what is led by a judge pleases it. Like that one it has seen labelled pictures of every drawn domain, as CLIP has
+    seen nearly everything: methods that are led by an embedding know more than their few target images.
+
+    Parameters
+    ----------
+    folder : path
+        As `train_scorer` writes it; by default the one that comes with the package.
+    device : str or torch.device
+    """
+    return load_scorer(folder).to(device).features
 
 
 class ClipEmbedding:

@@ -42,7 +42,7 @@ def fine_tune(
         ``(n, C, H, W)`` in ``[-1, 1]``.
     loss : {"simple", "vlb", "hybrid"}
         The error of the noise, the full variational bound, or both, which takes learned variances
-        (`kernels.losses`).
+        (`kernels.losses`). Terms of the bound differ by orders of magnitude, so ``vlb`` is the noisiest by far.
     learning_rate : float
         Of Adam.
     batch_size : int
@@ -78,7 +78,7 @@ def fine_tune(
     budget, network = Budget(steps, seconds), trainable_copy(model)
     dtype = network_dtype(model, precision) or torch.float32
     table = model.alphas_cumprod.to(model.device)
-    if loss != "simple" and network.config.out_channels == network.config.in_channels and loss == "hybrid":
+    if loss == "hybrid" and network.config.out_channels == network.config.in_channels:
         raise ValueError(f"loss: got 'hybrid' for {model.name!r} without learned variances, expected 'simple' or 'vlb'")
 
     def loss_at(step: int) -> torch.Tensor:

@@ -103,7 +103,13 @@ def prior_term(images: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.Tens
 
 @torch.no_grad()
 def variational_bound(
-    model, images: torch.Tensor, *, first: int = 20, strata: int = 60, generator: torch.Generator | None = None
+    model,
+    images: torch.Tensor,
+    *,
+    learned: bool = True,
+    first: int = 20,
+    strata: int = 60,
+    generator: torch.Generator | None = None,
 ) -> torch.Tensor:
     """Estimate the whole bound of each image, an upper bound of ``-log2 p(x)``, in bits per dimension.
 
@@ -113,9 +119,10 @@ def variational_bound(
     Parameters
     ----------
     model : FrozenModel
-        With learned variances, if its network has them; else with the posterior's.
     images : Tensor
-        ``(n, C, H, W)`` in ``[-1, 1]``, on 256 gray levels.
+        ``(n, C, H, W)`` in ``[-1, 1]``, rounded to 256 gray levels, as bytes give them.
+    learned : bool
+        Take the learned variances, if the network has them; else the posterior's.
     first, strata : int
         Evaluations of the model: ``first + strata`` for each image.
     generator : torch.Generator, optional
@@ -129,9 +136,13 @@ def variational_bound(
     Raises
     ------
     TypeError, ValueError
-        For images of another shape or range, or if ``first + strata`` exceeds the number of timesteps.
+        For images of another shape or range or between gray levels, where the sum bounds nothing, or if
+        ``first + strata`` exceeds the number of timesteps.
     """
     images = check_images("images", images, model.image_shape).to(model.device)
+    levels = (images + 1) * 127.5
+    if (levels - levels.round()).abs().max() > 0.01:
+        raise ValueError("images: got values between gray levels, expected k / 127.5 - 1 for k = 0 ... 255")
     table = model.alphas_cumprod.to(model.device)
     first, strata = check_integer("first", first, 1), check_integer("strata", strata, 1)
     check_integer("first + strata", first + strata, 2, len(table))
@@ -142,6 +153,7 @@ def variational_bound(
         t = torch.randint(low, high, (len(images),), generator=generator).to(model.device)
         eps = torch.randn(images.shape, generator=generator, dtype=images.dtype).to(model.device)
         output = _output(model, noised(images, eps, t, table), t)
+        output = output if learned else output[:, : images.shape[1]]
         total = total + (high - low) * bound_term(output, images, eps, t, table)
     return total
 

@@ -237,6 +237,7 @@ def fresh_images(
     steps: int = 100,
     solver: str = "ddim",
     eta: float = 1.0,
+    colors: torch.Tensor | None = None,
     generator: torch.Generator | None = None,
     **settings,
 ) -> torch.Tensor:
@@ -245,6 +246,8 @@ def fresh_images(
     The walk starts at ``t = 800`` by default since a small network with group normalisation does not see the mean color
     of noise, one of 4,096 numbers per channel. The walk then keeps that color, a random number with standard
     deviation ``sigma_t / sqrt(H W)`` for each channel: 0.4 at ``t = 800`` but 2.5, far outside ``[-1, 1]``, at 999.
+    For the same reason tuning does not teach such a network the colors of another domain; ``colors`` puts them into the
+    starts, as inverted latents have them.
 
     Parameters
     ----------
@@ -253,6 +256,8 @@ def fresh_images(
         Number of images.
     t, steps, solver, eta, generator, **settings
         As in `denoise`; the generator draws the starts, too.
+    colors : Tensor, optional
+        Mean colors ``(n, C)`` of images: each start gets ``sqrt(a_t)`` times one for its mean, without noise.
 
     Returns
     -------
@@ -260,6 +265,11 @@ def fresh_images(
         float32 ``(n, C, H, W)``, a few values a little outside ``[-1, 1]``.
     """
     starts = torch.randn((check_integer("n", n, 1), *model.image_shape), generator=generator)
+    if colors is not None:
+        if colors.shape != starts.shape[:2]:
+            raise ValueError(f"colors: got shape {tuple(colors.shape)}, expected {tuple(starts.shape[:2])}")
+        own = starts.mean((2, 3), keepdim=True)
+        starts = starts - own + float(model.alphas_cumprod[t]) ** 0.5 * colors.cpu()[:, :, None, None]
     walk = {"t": t, "steps": steps, "solver": solver, "eta": eta, "generator": generator}
     return denoise(model, starts.to(model.device), **walk, **settings)
 

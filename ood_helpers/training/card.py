@@ -63,7 +63,7 @@ def write_card(folder: Path, name: str, parameters: int) -> Path:
     _plot_loss(record["loss"], folder / "loss.png")
     seconds = record.get("seconds")
     facts = {
-        **recipe,
+        **{**recipe, "decay": max(recipe["decay"], recipe["steps"])},
         **{key: record[key] for key in ("step", "torch", "diffusers")},
         "name": name,
         "parameters": parameters / 1e6,

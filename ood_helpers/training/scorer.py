@@ -60,6 +60,10 @@ class ScorerRecipe:
     repaint: float = 0.5
 
 
+EMBEDDING = {"channels": (32, 56, 80, 112), "seed": TRAINING_SEED + 10}
+"""What the embedding of the baselines differs by from the judge."""
+
+
 def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generator) -> torch.Tensor:
     """Change images ``(n, 3, H, W)`` at random: place, colors of another image, saturation, tint, blur, noise."""
 

@@ -1,5 +1,7 @@
 """Asyrp: the network stays frozen, the block learns, the step is asymmetric, the block reloads."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from ood_helpers.baselines.asyrp import (
     shifted,
     train_asyrp,
 )
+from ood_helpers.baselines.embedding import direction_loss, image_direction
 from ood_helpers.kernels.levels import Level
 from ood_helpers.models.frozen import fingerprint
 
@@ -34,6 +37,62 @@ def test_the_loss_falls_and_the_network_stays_bit_by_bit(model, domains, embed):
     assert not any(p.requires_grad or p.grad is not None for p in model.predictor.network.parameters())
     start = new_block(model, 0).state_dict()
     assert all(not torch.equal(start[key], value) for key, value in trained.block.state_dict().items())
+
+
+def test_its_first_losses_are_those_of_the_walk_by_hand(model, domains, embed):
+    """Two levels, in x as the paper writes the step; a rate of almost 0 leaves the block as it was."""
+    sources, targets = domains
+    direction = image_direction(embed, sources, targets)
+    common = {"direction": direction, "embed": embed, "batch_size": 2, "l1_weight": 0.5, **SHORT}
+    trained = train_asyrp(model, sources, steps=2, learning_rate=1e-30, **common)
+    block, table = new_block(model, 0), model.alphas_cumprod
+    x = plain = ood.invert(model, sources[:2], t=500, steps=6, **QUIET)
+    stops = [500, 417, 333]  # the first of the six equal steps from 500 to the image
+    for step, (here, there) in enumerate(pairwise(stops)):
+        a, b = table[here].float(), table[there].float()
+        eps = model.eps(x, here)
+        with shifted(model.predictor.network, block):
+            edited = model.eps(x, here)
+        image = (x - (1 - a).sqrt() * edited) / a.sqrt()
+        image_plain = (plain - (1 - a).sqrt() * model.eps(plain, here)) / a.sqrt()
+        lead = direction_loss(embed, image, sources[:2], direction)
+        expected = 3 * -(1 - lead / 2).log().mean() + 0.5 * (image - image_plain).abs().mean()
+        assert trained.losses[step] == pytest.approx(expected.item(), rel=1e-4)
+        x = b.sqrt() * image + (1 - b).sqrt() * eps
+        plain = b.sqrt() * image_plain + (1 - b).sqrt() * model.eps(plain, here)
+
+
+def test_the_walk_down_is_edited_above_t_edit_alone(model, domains):
+    """A block that writes down when it is asked."""
+    asked = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, h, time):
+            asked.append(time)
+            return 0 * h
+
+    latents = ood.invert(model, domains[0][:2], t=500, steps=10, **QUIET)
+    asyrp_denoise(Asyrp(model, Spy(), INTERVAL), latents, steps=10, **QUIET)
+    levels = ood.generation_levels(model.alphas_cumprod, 500, 10)
+    expected = [level.t for level in levels if level.t >= 200]
+    network = model.predictor.network
+    embedded = [network.time_embedding(network.time_proj(torch.full((2,), t))) for t in expected]
+    assert len(asked) == len(expected) == 6
+    for found, wanted in zip(asked, embedded, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_a_trained_block_leads_the_images_along(model, domains, embed):
+    sources, targets = domains
+    trained = train_asyrp(
+        model, sources, targets, embed=embed, learning_rate=0.5, gamma=1.0, batch_size=12, steps=80, **SHORT
+    )
+    latents = ood.invert(model, sources, t=500, steps=6, **QUIET)
+    direction = image_direction(embed, sources, targets)
+    frozen = ood.denoise(model, latents, t=500, steps=6, **QUIET)
+    led = asyrp_denoise(trained, latents, steps=6, generator=torch.Generator().manual_seed(0), **QUIET)
+    before, after = (direction_loss(embed, x, sources, direction).mean() for x in (frozen, led))
+    assert after < before - 0.1
 
 
 def test_after_the_context_the_network_predicts_as_before(model):

@@ -1,5 +1,6 @@
 """DiffusionCLIP: the direction loss falls, gradients run through the whole walk, the given model stays."""
 
+import copy
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 
 import ood_helpers as ood
 from ood_helpers.baselines.diffusionclip import diffusion_clip, translate
-from ood_helpers.baselines.embedding import direction_loss, image_direction
+from ood_helpers.baselines.embedding import SHIPPED, direction_loss, image_direction, scorer_embedding
+from ood_helpers.evaluation.distances import features_of
+from ood_helpers.evaluation.scorer import SHIPPED as JUDGE
 from ood_helpers.models.frozen import fingerprint
 
 QUIET = {"precision": "float32", "progress": False}
@@ -49,6 +52,27 @@ def test_its_first_loss_is_that_of_the_walk_by_hand(model, domains, embed):
     assert tuned.losses[0] == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_gradients_run_through_the_whole_walk(model, domains, embed):
+    """The first Adam step moves each weight by the rate against the sign of its gradient: that of a walk by hand."""
+    sources, targets = domains
+    direction = image_direction(embed, sources, targets)
+    tuned = diffusion_clip(model, sources, direction=direction, embed=embed, steps=1, learning_rate=1e-3, **SHORT)
+    network = copy.deepcopy(model.predictor.network).requires_grad_(True)
+    table, x = model.alphas_cumprod, ood.invert(model, sources[:1], t=300, steps=6, **QUIET)
+    for here, there in pairwise([300, 200, 99, -1]):
+        a, b = table[here].float(), table[there].float() if there >= 0 else torch.tensor(1.0)
+        eps = network(x, torch.tensor([float(here)])).sample
+        x = b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
+    (-(1 - direction_loss(embed, x, sources[:1], direction) / 2).log()).sum().backward()
+    names = ("conv_in.weight", "mid_block.resnets.0.conv1.weight", "conv_out.weight")
+    for name in names:
+        gradient = network.get_parameter(name).grad
+        moved = tuned.model.predictor.network.get_parameter(name) - model.predictor.network.get_parameter(name)
+        large = gradient.abs() > gradient.abs().max() / 100
+        assert large.float().mean() > 0.1
+        assert (moved.sign() == -gradient.sign())[large].float().mean() > 0.999
+
+
 def test_the_rate_grows_after_each_pass(model, domains, embed):
     """Adam's first steps are as long as its rate: with gamma the later ones are longer."""
     sources, targets = domains
@@ -69,7 +93,9 @@ def test_the_tuned_model_reloads(model, domains, embed, tmp_path):
     assert fingerprint(ood.load_model(tmp_path)) == fingerprint(tuned.model)
 
 
-def test_the_scorer_is_the_default_embedding(model, domains):
+def test_another_scorer_than_the_judge_is_the_default_embedding(model, domains):
+    theirs = features_of(domains[0])  # of the judge
+    assert SHIPPED != JUDGE and scorer_embedding()(domains[0]).shape[1] != theirs.shape[1]
     assert len(diffusion_clip(model, *domains, steps=2, **SHORT).losses) == 2
 
 

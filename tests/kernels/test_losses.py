@@ -4,13 +4,31 @@ import math
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, UNet2DModel
 
 import ood_helpers as ood
-from ood_helpers.kernels.losses import bound_term, noised, prior_term, training_loss, variational_bound
+from ood_helpers.kernels.losses import LOSSES, bound_term, noised, prior_term, training_loss, variational_bound
+from ood_helpers.models.loading import freeze
 from ood_helpers.models.schedules import SCHEDULES, alphas_cumprod
 
 SHAPE = (3, 4, 4)
+
+
+@pytest.fixture
+def tiny():
+    torch.manual_seed(0)
+    network = UNet2DModel(
+        sample_size=4,
+        in_channels=3,
+        out_channels=6,
+        layers_per_block=1,
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        norm_num_groups=4,
+        add_attention=False,
+    )
+    return freeze(network, DDPMScheduler(variance_type="learned_range"), "tiny")
 
 
 def draw(n, seed=0, dtype=torch.float64, channels=3):
@@ -116,13 +134,41 @@ def test_the_posterior_s_variance_instead_costs_bits():
 
 def test_the_estimate_from_a_few_terms_is_that_of_all():
     model = ood.gaussian_model(0.0, 0.1, image_shape=SHAPE)
-    images = (0.1**0.5 * draw(400)).clamp(-1, 1)
+    images = ((0.1**0.5 * draw(400)).clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
     few = variational_bound(model, images, generator=torch.Generator().manual_seed(0))
     every = variational_bound(model, images, first=1, strata=999, generator=torch.Generator().manual_seed(1))
     error = (few.var() / 400 + every.var() / 400).sqrt()  # the images' own scatter is common to both: generous
     assert abs(float(few.mean() - every.mean())) < 4 * float(error)
     with pytest.raises(ValueError, match=r"first \+ strata: got 1001"):
         variational_bound(model, images[:1], first=1, strata=1000)
+    with pytest.raises(ValueError, match="between gray levels"):
+        variational_bound(model, images * 0.9)
+
+
+def test_learned_variances_can_be_left_out_of_the_bound(tiny):
+    images = (draw(2, 0, torch.float32).clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
+    with_them, without = (
+        variational_bound(tiny, images, learned=learned, first=2, strata=3, generator=torch.Generator().manual_seed(0))
+        for learned in (True, False)
+    )
+    assert not torch.allclose(with_them, without)
+    t, table = torch.tensor([500, 500]), tiny.alphas_cumprod
+    eps = draw(2, 1, torch.float32)
+    x_t = noised(images, eps, t, table)
+    plain = bound_term(tiny.eps(x_t, 500), images, eps, t, table)
+    full = bound_term(tiny.predictor.network(x_t, t).sample, images, eps, t, table)
+    assert not torch.allclose(plain, full)
+
+
+def test_the_prior_s_term_is_a_divergence():
+    table = alphas_cumprod()[:300]  # cut where much of the image is left
+    images = draw(3).clamp(-1, 1)
+    a = table[-1]
+    truth = torch.distributions.Normal(a.sqrt() * images, (1 - a).sqrt())
+    standard = torch.distributions.Normal(torch.zeros_like(images), torch.ones_like(images))
+    expected = torch.distributions.kl_divergence(truth, standard).flatten(1).mean(1) / math.log(2)
+    torch.testing.assert_close(prior_term(images, table), expected)
+    assert expected.min() > 0.01
 
 
 def test_an_estimate_of_the_bound_is_the_sum_of_its_terms():
@@ -143,6 +189,8 @@ def test_the_bound_s_gradient_in_the_hybrid_loss_reaches_the_variances_alone():
     training_loss("simple", mean, images, eps, t, table).backward()
     torch.testing.assert_close(hybrid, mean.grad)
     assert raw.grad.abs().sum() > 0
+    losses = {kind: training_loss(kind, torch.cat([mean, raw], 1), images, eps, t, table) for kind in LOSSES}
+    torch.testing.assert_close(losses["hybrid"], losses["simple"] + 1e-3 * losses["vlb"])
 
 
 def test_float32_agrees_with_float64_at_every_level():
