@@ -200,3 +200,15 @@ def save_sheet(images: torch.Tensor, path: str | os.PathLike, columns: int = 10,
     lines = [np.concatenate(pictures[i : i + columns], 1) for i in range(0, len(pictures), columns)]
     sheet = Image.fromarray((np.concatenate(lines) * 255).round().astype(np.uint8))
     sheet.resize((sheet.width * zoom, sheet.height * zoom), Image.Resampling.NEAREST).save(path)
+
+
+def read_sheet(path: str | os.PathLike, size: int = 64) -> np.ndarray:
+    """Read a sheet that `save_sheet` wrote without zoom: pictures ``(rows, columns, size, size, 3)`` in ``[0, 1]``."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        sheet = np.asarray(opened.convert("RGB"), np.float32) / 255
+    height, width, _ = sheet.shape
+    if height % size or width % size:
+        raise ValueError(f"size: got {size}, but the sheet {path} measures {height} x {width}")
+    return sheet.reshape(height // size, size, width // size, size, 3).swapaxes(1, 2)

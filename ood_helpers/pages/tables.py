@@ -16,7 +16,11 @@ from . import paper
 
 
 def generation(
-    pairs: Mapping[str, Mapping], methods: Sequence[str], domains: Sequence[str], key: str = "frechet", digits: int = 1
+    pairs: Mapping[str, Mapping],
+    methods: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    key: str = "frechet",
+    digits: int = 1,
 ) -> pd.DataFrame:
     """Average numbers of a comparison over base models, as Table 1 does.
 
@@ -24,8 +28,10 @@ def generation(
     ----------
     pairs : mapping of str to mapping
         ``"base target"`` -> record with ``"methods"``: method -> numbers, from ``benchmarks/generation.py``.
-    methods, domains : sequence of str
-        Rows and columns.
+    methods : sequence of str
+        Rows.
+    columns : mapping of str to sequence of str
+        Label -> domains of a column.
     key : str
         Which number.
     digits : int
@@ -38,17 +44,17 @@ def generation(
     """
     rows = {}
     for method in methods:
-        values = {domain: over_bases(pairs, domain, method, key) for domain in domains}
+        values = {label: over_bases(pairs, domains, method, key) for label, domains in columns.items()}
         rows[method] = {
-            domain: f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else "–"
-            for domain, v in values.items()
+            label: f"{v.mean():.{digits}f} ± {v.std(ddof=1):.{digits}f}" if len(v) > 1 else "–"
+            for label, v in values.items()
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def over_bases(pairs: Mapping[str, Mapping], domain: str, method: str, key: str) -> np.ndarray:
-    """Return one number of one method and domain for each base model of the record."""
-    found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] == domain]
+def over_bases(pairs: Mapping[str, Mapping], domains: Sequence[str], method: str, key: str) -> np.ndarray:
+    """Return one number of one method for each base model, for pairs whose target is among some domains."""
+    found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] in domains]
     return np.array([numbers[key] for numbers in found], dtype=float)
 
 

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 
 from ood_helpers.latents.concentration import ball_above
 from ood_helpers.pages import figures
@@ -42,3 +43,13 @@ def test_a_contour_map_draws_the_borders_that_lie_inside_it():
     figures.contour_map(rate, rate, (0, 1), (200, 800), ax=axes[1], title="cat")
     filled_and_one, filled_and_two = (len(ax.collections) for ax in axes[:2])
     assert (filled_and_one, filled_and_two) == (3, 5)  # a border is a white line on a black one
+
+
+def test_a_sheet_is_read_back_as_it_was_written(tmp_path):
+    images = torch.rand((6, 3, 8, 8), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    figures.save_sheet(images, tmp_path / "sheet.png", columns=3, zoom=1)
+    sheet = figures.read_sheet(tmp_path / "sheet.png", size=8)
+    assert sheet.shape == (2, 3, 8, 8, 3)
+    assert np.abs(sheet[1, 2] - figures.to_picture(images[5])).max() <= 0.5 / 255 + 1e-6
+    with pytest.raises(ValueError, match="size: got 7, but the sheet"):
+        figures.read_sheet(tmp_path / "sheet.png", size=7)
