@@ -67,7 +67,10 @@ SAMPLING = {
 }
 SWEEP = {
     **{f"vanilla {rate:g}": Method("vanilla", {"learning_rate": rate}) for rate in (1e-5, 1e-4, 3e-4, 1e-3)},
-    **{f"bound {rate:g}": Method("vanilla", {"learning_rate": rate, "loss": "vlb"}) for rate in (1e-5, 1e-4, 3e-4)},
+    **{
+        f"bound {rate:g}": Method("vanilla", {"learning_rate": rate, "loss": "vlb"})
+        for rate in (1e-5, 1e-4, 3e-4, 1e-3)
+    },
     "DiffusionCLIP 2e-06, t = 400": Method("clip", {"learning_rate": 2e-6, "t": 400}),
     **{
         f"DiffusionCLIP {rate:g}, t = {t}": Method("clip", {"learning_rate": rate, "t": t})
@@ -206,6 +209,7 @@ class Study:
             images = make().clamp(-1, 1)
         untouched = fingerprint(tuned) == self.code
         row = {
+            "method": asdict(method),
             **self.judge(images),
             **(self.before if untouched or not self.before else self.judge_own(tuned)),
             "untouched": untouched,
@@ -257,24 +261,39 @@ class Study:
         return make, trained.model, trained.losses, trained.seconds
 
 
-def measure(name: str, study: Study, methods: dict[str, Method], pictures: Path | None) -> dict:
-    """Return every number of one pair, and write a sheet of what each method made."""
+def measure(name: str, study: Study, methods: dict[str, Method], known: dict, pictures: Path | None) -> dict:
+    """Return every number of one pair, measuring what is not known, and write a sheet of what each method made."""
     start = study.fresh(study.model, study.inputs)
     rows = {
+        **known,
         "real": study.judge(study.other),
         "inputs": study.judge(study.inputs),
         "frozen": {**study.judge(start), **study.before},
     }
     shown = [study.other, start]
     for label, method in methods.items():
+        if rows.get(label, {}).get("method") == plain(asdict(method)):
+            continue
         images, rows[label] = study.run(method)
         shown.append(images)
         print(name, label, {k: round(v, 3) for k, v in rows[label].items() if isinstance(v, float)}, flush=True)
-    if pictures is not None:
+    if pictures is not None and len(shown) == 2 + len(methods):
         pictures.mkdir(parents=True, exist_ok=True)
         sheet = torch.cat([images[:SHOWN] for images in shown])
         save_sheet(sheet, pictures / f"{name.replace(' ', '-')}.webp", columns=SHOWN, zoom=1)
     return {"weights": study.code, "inversion": study.inversion, "methods": rows}
+
+
+def plain(settings: dict) -> dict:
+    """Settings as they come back from a JSON file."""
+    return json.loads(json.dumps(settings))
+
+
+def complete(pair: dict, weights: str, methods: dict[str, Method]) -> bool:
+    """Whether a pair of the record has every method as it is, measured with the very weights."""
+    rows = pair.get("methods", {})
+    same = all(rows.get(label, {}).get("method") == plain(asdict(method)) for label, method in methods.items())
+    return pair.get("weights") == weights and same
 
 
 def main() -> None:
@@ -293,42 +312,53 @@ def main() -> None:
     parser.add_argument("--restart", action="store_true", help="throw away results of other settings")
     options = parser.parse_args()
 
-    output = Path(options.output)
-    rates = output / "tuning_rates.json"
-    path = rates if options.sweep else output / ("tuning_longer.json" if options.longer else "generation.json")
-    if options.sweep:
-        methods, pairs, seeds = SWEEP, SWEPT, SWEEP_SEEDS
-    else:
-        chosen, seeds = chosen_methods(rates), SEEDS
-        methods = longer(chosen) if options.longer else {**SAMPLING, **chosen}
-        columns = [(base, NEAR.get((base, target), target)) for target in DOMAINS for base in options.bases]
-        pairs = SWEPT[:1] if options.longer else [(base, target) for base, target in columns if target != BASES[base]]
-
+    path, methods, pairs, seeds = plan(options)
     settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps", "down")}
     settings |= {"t": T, "interval": asdict(INTERVAL), "train_sources": TRAIN_SOURCES, "seeds": seeds}
-    settings |= {"methods": {name: asdict(method) for name, method in methods.items()}}
-    settings = json.loads(json.dumps(settings))
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if record and record["settings"] != settings and not options.restart:
-        raise SystemExit(f"{path} holds results of other settings; move it away, or pass --restart")
-    if not record or record["settings"] != settings:
-        model = ood.load_model("toy-dog")
-        names = {kind: name for name, kind in PRECISIONS.items()}
-        precision = options.precision or names[network_dtype(model, "auto")]
-        walk = {"t": T, "steps": options.steps, "solver": "dpm2m", "precision": precision, "progress": False}
-        budget = inversion_seconds(model, options.inputs, walk)
-        record = {"settings": settings, "machine": machine(), "precision": precision, "budget_seconds": budget}
-        record["pairs"] = {}
+    record = open_record(path, plain(settings), options)
     options.precision = record["precision"]
+    pictures = None if options.sweep or options.longer else path.parent / "generation"
     for base, target in pairs:
         name = f"{base} {target}"
-        if record["pairs"].get(name, {}).get("weights") == fingerprint(ood.load_model(base)):
+        known, weights = record["pairs"].get(name, {}), fingerprint(ood.load_model(base))
+        if complete(known, weights, methods):
             continue
         study = Study(base, target, options, seeds, record["budget_seconds"], own=not options.sweep)
-        whole_table = not (options.sweep or options.longer)
-        record["pairs"][name] = measure(name, study, methods, output / "generation" if whole_table else None)
-        output.mkdir(exist_ok=True)
+        rows = known["methods"] if known.get("weights") == weights else {}
+        record["pairs"][name] = measure(name, study, methods, rows, pictures)
+        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def plan(options):
+    """Return the file of results, the methods, the pairs of base model and target, and the seeds of images."""
+    output = Path(options.output)
+    rates = output / "tuning_rates.json"
+    if options.sweep:
+        return rates, SWEEP, SWEPT, SWEEP_SEEDS
+    chosen = chosen_methods(rates)
+    if options.longer:
+        return output / "tuning_longer.json", longer(chosen), SWEPT[:1], SEEDS
+    columns = [(base, NEAR.get((base, target), target)) for target in DOMAINS for base in options.bases]
+    pairs = [(base, target) for base, target in columns if target != BASES[base]]
+    return output / "generation.json", {**SAMPLING, **chosen}, pairs, SEEDS
+
+
+def open_record(path: Path, settings: dict, options) -> dict:
+    """Return the results so far, or a new record with the precision and the budget that hold for all of it."""
+    if path.exists():
+        record = json.loads(path.read_text())
+        if record["settings"] == settings:
+            return record
+        if not options.restart:
+            raise SystemExit(f"{path} holds results of other settings; move it away, or pass --restart")
+    model = ood.load_model("toy-dog")
+    names = {kind: name for name, kind in PRECISIONS.items()}
+    precision = options.precision or names[network_dtype(model, "auto")]
+    walk = {"t": T, "steps": options.steps, "solver": "dpm2m", "precision": precision, "progress": False}
+    budget = inversion_seconds(model, options.inputs, walk)
+    head = {"settings": settings, "machine": machine(), "precision": precision, "budget_seconds": budget}
+    return {**head, "pairs": {}}
 
 
 def machine() -> dict:
