@@ -49,6 +49,8 @@ SEEDS = {"inputs": 2, "held_out": 77, "floor": 78, "train": 79, "translate": 80}
 SWEEP_SEEDS = {"inputs": 12, "held_out": 87, "floor": 88, "train": 89, "translate": 90}
 T, INTERVAL = 800, Interval(t=800, t_edit=400, t_boost=167)
 TRAIN_SOURCES = 24
+THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())
+"""A second judge that learned nothing: colors at 16 x 16. What is led by one network may please another."""
 SHOWN = 8  # images of each method on a sheet
 
 
@@ -158,7 +160,7 @@ class Study:
         self.train = images(self.own, TRAIN_SOURCES, "train")
         self.sources = images(self.own, options.images, "translate")
         held_out = images(target, options.real, "held_out")
-        self.some_real = held_out[:200]
+        self.some_real, self.small = held_out[:200], THUMBNAIL(held_out)
         self.real, self.real_own = features_of(held_out), features_of(images(self.own, options.real, "held_out"))
         self.quiet = {"precision": options.precision, "progress": False}
         self.up = {"t": T, "steps": options.steps, "solver": "dpm2m", **self.quiet}
@@ -179,11 +181,14 @@ class Study:
         features, scorer = features_of(images), load_scorer()
         called = scorer.probabilities(images).argmax(1)
         kernel = ood.kernel_distance(features, self.real)
+        seen_small = ood.kernel_distance(THUMBNAIL(images), self.small)
         new = ood.novelty(images, self.inputs, self.some_real, network=torch.nn.Flatten())
         return {
             "frechet": ood.frechet_distance(features, self.real),
             "kernel": kernel.value,
             "kernel_error": kernel.error,
+            "thumbnails": seen_small.value,
+            "thumbnails_error": seen_small.error,
             "target": float((called == scorer.domains.index(self.target)).float().mean()),
             "own": float((called == scorer.domains.index(self.own)).float().mean()),
             "interference": ood.interference_rate(images, self.own, self.target).rate,
