@@ -7,7 +7,8 @@ that a band shows as white, ``x_b = flux_b / white_b``:
     per-band   p_b = f(x_b),                     f(x) = asinh(x / s) / asinh(1 / s)
     lupton     p_b = x_b f(I) / I,  I = mean x_b                        Lupton et al. 2004: keeps the ratio of the bands
 
-Both have an inverse where no channel is cut off at black or white.
+Both have an inverse where no channel is cut off at black or white. By ``lupton`` that happens to strong colors first: a
+pixel that is bright in one band alone is three times as bright there as on average.
 """
 
 from __future__ import annotations
