@@ -79,7 +79,7 @@ SWEEP = {
         for rate in (2e-5, 2e-4)
         for t in (500, 800)
     },
-    **{f"Asyrp {rate:g}": Method("asyrp", {"learning_rate": rate}) for rate in (0.2, 2.0, 20.0)},
+    **{f"Asyrp {rate:g}": Method("asyrp", {"learning_rate": rate}) for rate in (0.2, 2.0, 20.0, 200.0)},
 }
 FAMILIES = {"vanilla": "vanilla", "variational bound": "bound", "DiffusionCLIP": "DiffusionCLIP", "Asyrp": "Asyrp"}
 
