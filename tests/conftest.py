@@ -6,9 +6,12 @@ import sys
 import pytest
 from hypothesis import settings
 
-# Read by torch and BLAS when they are first imported; test processes share the cores.
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(4, (os.cpu_count() or 1) // _WORKERS))))
+# Read by torch and BLAS when they are first imported; test processes share the cores. They inherit what their parent
+# process has set here, and set it anew.
+if "OMP_NUM_THREADS" not in os.environ or "THREADS_SET_BY_TESTS" in os.environ:
+    _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, min(4, (os.cpu_count() or 1) // _WORKERS)))
+    os.environ["THREADS_SET_BY_TESTS"] = "1"
 
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")

@@ -115,7 +115,7 @@ def imported(tree):
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["ood_helpers"], []),
+        (["ood_helpers"], ["clip"]),
         (["notebooks", "book"], ["book"]),
         (["tests", "benchmarks"], ["book", "test"]),
     ],
