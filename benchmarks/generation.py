@@ -21,6 +21,7 @@ cores, minutes on a GPU.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import statistics
 import time
@@ -38,7 +39,7 @@ from ood_helpers.evaluation.distances import features_of
 from ood_helpers.evaluation.scorer import load_scorer
 from ood_helpers.kernels.runtime import PRECISIONS, network_dtype
 from ood_helpers.models.frozen import fingerprint
-from ood_helpers.pages.figures import save_sheet
+from ood_helpers.pages.figures import read_sheet, save_sheet
 
 RESULTS = Path(__file__).parent / "results"
 BASES = {"toy-dog": "dog", "toy-face": "face", "toy-church": "church", "toy-bedroom": "bedroom"}
@@ -64,6 +65,7 @@ class Method:
 
 
 SAMPLING = {
+    "sampling, arcs": Method("sampling", {"method": "interpolate", "kind": "slerp"}),
     "sampling, one variance": Method("sampling", {"method": "gaussian"}),
     "sampling, 10 neighbors": Method("sampling", {"method": "centred", "neighbours": 10, "share": 0.5}),
 }
@@ -121,6 +123,7 @@ def measured(device):
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
     elif status.exists():
+        ctypes.CDLL(None).malloc_trim(0)  # else memory that was freed before still counts, and hides what comes now
         Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
     before = torch.cuda.memory_allocated(device) if cuda else resident("VmRSS") if status.exists() else None
     start = time.perf_counter()
@@ -268,25 +271,36 @@ class Study:
 
 def measure(name: str, study: Study, methods: dict[str, Method], known: dict, pictures: Path | None) -> dict:
     """Return every number of one pair, measuring what is not known, and write a sheet of what each method made."""
+    rows = known.get("methods", {})
     start = study.fresh(study.model, study.inputs)
     rows = {
-        **known,
+        **rows,
         "real": study.judge(study.other),
         "inputs": study.judge(study.inputs),
         "frozen": {**study.judge(start), **study.before},
     }
-    shown = [study.other, start]
+    shown = {"real": study.other, "frozen": start}
     for label, method in methods.items():
         if rows.get(label, {}).get("method") == plain(asdict(method)):
             continue
         images, rows[label] = study.run(method)
-        shown.append(images)
+        shown[label] = images
         print(name, label, {k: round(v, 3) for k, v in rows[label].items() if isinstance(v, float)}, flush=True)
-    if pictures is not None and len(shown) == 2 + len(methods):
-        pictures.mkdir(parents=True, exist_ok=True)
-        sheet = torch.cat([images[:SHOWN] for images in shown])
-        save_sheet(sheet, pictures / f"{name.replace(' ', '-')}.webp", columns=SHOWN, zoom=1)
-    return {"weights": study.code, "inversion": study.inversion, "methods": rows}
+    found = {"weights": study.code, "inversion": known.get("inversion", study.inversion), "methods": rows}
+    if pictures is None:
+        return found
+    pictures.mkdir(parents=True, exist_ok=True)
+    order = ["real", "frozen", *methods]
+    write_rows(pictures / f"{name.replace(' ', '-')}.webp", known.get("sheet", ()), shown, order)
+    return {**found, "sheet": order}
+
+
+def write_rows(path: Path, labels: list[str], shown: dict[str, torch.Tensor], order: list[str]) -> None:
+    """Write the first images of each method as a row of a sheet, with those rows that an older sheet has already."""
+    rows = dict(zip(labels, torch.from_numpy(read_sheet(path)) * 2 - 1, strict=True)) if labels else {}
+    rows = {label: row.permute(0, 3, 1, 2) for label, row in rows.items()}
+    rows |= {label: images[:SHOWN].cpu() for label, images in shown.items()}
+    save_sheet(torch.cat([rows[label] for label in order]), path, columns=SHOWN, zoom=1)
 
 
 def plain(settings: dict) -> dict:
@@ -329,8 +343,8 @@ def main() -> None:
         if complete(known, weights, methods):
             continue
         study = Study(base, target, options, seeds, record["budget_seconds"], own=not options.sweep)
-        rows = known["methods"] if known.get("weights") == weights else {}
-        record["pairs"][name] = measure(name, study, methods, rows, pictures)
+        known = known if known.get("weights") == weights else {}
+        record["pairs"][name] = measure(name, study, methods, known, pictures)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -25,9 +25,10 @@ from ood_helpers.models.schedules import alphas_cumprod, timestep_at
 
 RESULTS = Path(__file__).parent / "results" / "model_design.json"
 TARGETS = ("cat", "face", "church", "bedroom", "galaxy", "radiation")
+THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())  # a judge that learned nothing
 LEVEL = float(alphas_cumprod("linear")[800])
 SAMPLERS = {
-    "one variance": ("gaussian", {}),
+    "arcs": ("interpolate", {"kind": "slerp"}),
     "10 neighbors": ("centred", {"neighbours": 10, "share": 0.5}),
 }
 
@@ -62,7 +63,8 @@ def study(name: str, options) -> dict:
         if target == own:
             continue
         images = ood.load_domain(target, options.inputs, size, 2)
-        real, latents = features_of(ood.load_domain(target, options.real, size, 77)), ood.invert(model, images, **up)
+        held, latents = ood.load_domain(target, options.real, size, 77), ood.invert(model, images, **up)
+        real = features_of(held)
         few = images[:12]
         row = {
             "mae": float(ood.reconstruction_error(few, ood.denoise(model, latents[:12], **up)).mean()),
@@ -77,6 +79,7 @@ def study(name: str, options) -> dict:
             made = ood.denoise(model, z, **up).clamp(-1, 1)
             row[label] = {
                 "frechet": ood.frechet_distance(features_of(made), real),
+                "thumbnails": ood.kernel_distance(THUMBNAIL(made), THUMBNAIL(held)).value,
                 "interference": ood.interference_rate(made, own, target).rate,
             }
         found["unseen"][target] = row

@@ -53,9 +53,9 @@ def generation(
 
 
 def over_bases(pairs: Mapping[str, Mapping], domains: Sequence[str], method: str, key: str) -> np.ndarray:
-    """Return one number of one method for each base model, for pairs whose target is among some domains."""
+    """Return one number of one method for each base model that has it, for pairs whose target is among some domains."""
     found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] in domains]
-    return np.array([numbers[key] for numbers in found], dtype=float)
+    return np.array([numbers[key] for numbers in found if key in numbers], dtype=float)
 
 
 def cited_generation() -> pd.DataFrame:
