@@ -19,6 +19,7 @@ ROOMS = [
     "evaluation",
     "baselines",
     "pages",
+    "opinion",
     "training",
     "__main__",
 ]

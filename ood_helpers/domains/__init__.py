@@ -1,4 +1,4 @@
-"""Where images come from: drawn pictures and skies, real images, your folder."""
+"""Where images come from: drawn pictures and skies, real images, your folder of images or of maps of the sky."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..checks import check_integer
-from . import drawn, folder, real
+from . import drawn, fits, folder, real
 
 
 def list_domains() -> list[str]:
@@ -24,7 +24,7 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
     name : str or pathlib.Path
         One of :func:`list_domains`, or the path of a folder of image files (searched with its subfolders;
         each image is turned upright by its EXIF tag, flattened onto white if it is transparent, cropped to its
-        centre square and resized with antialiasing).
+        centre square and resized with antialiasing), or of a folder of FITS files (`ood_helpers.domains.fits`).
     n : int
         Number of images.
     size : int
@@ -56,7 +56,7 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
     elif name in real.REAL:
         images = real.REAL[name].pictures(chosen, size, seed)
     else:
-        images = folder.pictures(_folder(name), chosen, size, seed)
+        images = _kind(name).pictures(_folder(name), chosen, size, seed)
     return torch.from_numpy(np.ascontiguousarray(images)).mul_(2).sub_(1)
 
 
@@ -85,15 +85,23 @@ def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict
         return drawn.parameters(name, chosen, seed)
     if name in real.REAL:
         return real.REAL[name].parameters(chosen, seed)
-    return folder.parameters(_folder(name), chosen, seed)
+    return _kind(name).parameters(_folder(name), chosen, seed)
 
 
 def domain_files(name) -> list[str]:
-    """What of a domain lies outside this package: names and sizes in bytes of a folder's images, else nothing."""
+    """What of a domain lies outside this package: names and sizes in bytes of a folder's files, else nothing."""
     _check_name(name)
     if name in drawn.DRAWN or name in real.REAL:
         return []
-    return [f"{file.relative_to(name)} {file.stat().st_size}" for file in folder.image_files(_folder(name))]
+    return [f"{file.relative_to(name)} {file.stat().st_size}" for file in _kind(name).files(_folder(name))]
+
+
+def _kind(name):
+    """Return the module that reads a folder: `fits` for maps of the sky, `folder` for images."""
+    maps = fits.map_files(_folder(name))
+    if maps and folder.has_images(_folder(name)):
+        raise ValueError(f"name: the folder {str(name)!r} holds images and FITS files, expected either")
+    return fits if maps else folder
 
 
 def _numbers(n: int, start: int) -> range:

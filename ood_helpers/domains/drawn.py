@@ -12,8 +12,10 @@ from zlib import crc32
 
 import numpy as np
 
-from . import animals, buildings, people, skies
+from . import animals, buildings, canvas, people, skies
 
+BRIGHTNESS = (300.0, 40.0, 5.0)  # MJy/sr at 250, 24 and 4.5 micrometers where a drawn dust field has light 1
+GLOW = (10.0, 2.0, 0.1)  # MJy/sr of what lies before and behind it
 CHUNK = 16  # images drawn together: their planes stay in the processor's cache
 
 
@@ -70,6 +72,17 @@ def pictures(name: str, numbers: range, size: int, seed: int) -> np.ndarray:
         part = {key: _as_planes(values[start : start + CHUNK]) for key, values in labels.items()}
         images[start : start + CHUNK] = DRAWN[name].draw(part, size)
     return np.clip(images, 0, 1, out=images)
+
+
+def dust_maps(numbers: range, size: int, seed: int) -> np.ndarray:
+    """Simulate the maps that ``radiation`` shows, float32 ``(n, 3, size, size)`` in MJy/sr, in the order of the bands.
+
+    Light becomes brightness by a factor for each band, of the order that molecular clouds have, over a diffuse glow;
+    there is no noise.
+    """
+    labels = parameters("radiation", numbers, seed)
+    light = skies.radiation_light({key: _as_planes(values) for key, values in labels.items()}, size)
+    return (light * canvas.colour(BRIGHTNESS) + canvas.colour(GLOW)).astype(np.float32)
 
 
 def _as_planes(values: np.ndarray) -> np.ndarray:

@@ -12,22 +12,27 @@ from .real import draw
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
 
-def image_files(folder: Path) -> list[Path]:
+def has_images(folder: Path) -> bool:
+    """Whether there is an image file in a folder or below it."""
+    return any(p.suffix.lower() in SUFFIXES and p.is_file() for p in folder.rglob("*"))
+
+
+def files(folder: Path) -> list[Path]:
     """Image files in a folder and the folders below it, sorted by path."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not files:
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
         raise FileNotFoundError(
             f"name: no image in the folder {str(folder)!r} or below it, expected at least one of "
             + ", ".join(sorted(SUFFIXES))
         )
-    return files
+    return found
 
 
 def choose(folder: Path, numbers: range, seed: int) -> list[Path]:
     """Those of a folder's image files with these numbers in an order drawn by ``seed``."""
-    files = image_files(folder)
-    order = draw(len(files), numbers, seed, f"the number of images in {str(folder)!r}")
-    return [files[i] for i in order]
+    found = files(folder)
+    order = draw(len(found), numbers, seed, f"the number of images in {str(folder)!r}")
+    return [found[i] for i in order]
 
 
 def pictures(folder: Path, numbers: range, size: int, seed: int) -> np.ndarray:

@@ -158,7 +158,12 @@ def sample_radiation(rng) -> dict:
 
 
 def draw_radiation(p: dict, size: int) -> np.ndarray:
-    """Develop dust fields, ``(n, 3, size, size)`` in ``[0, 1]``: red 250, green 24 and blue 4.5 micrometers."""
+    """Develop dust fields, ``(n, 3, size, size)`` in ``[0, 1]``, as a photographic plate does."""
+    return 1 - np.exp(-1.7 * radiation_light(p, size))
+
+
+def radiation_light(p: dict, size: int) -> np.ndarray:
+    """Return the light of dust fields, ``(n, 3, size, size)``: red 250, green 24 and blue 4.5 micrometers."""
     x, y = c.grid(size)
     cloud = np.stack(
         [random_field(int(seed), slope, size) for seed, slope in zip(p["cloud"].flat, p["slope"].flat, strict=True)]
@@ -186,7 +191,7 @@ def draw_radiation(p: dict, size: int) -> np.ndarray:
         blue = blue + 1.7 * light
         green = green + 0.75 * light
         red = red + 0.45 * light
-    return 1 - np.exp(-1.7 * np.stack([red, green, blue], 1))
+    return np.stack([red, green, blue], 1)
 
 
 def random_field(seed: int, slope: float, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where frozen models come from: the toys shipped with the package, a folder, or the Hugging Face hub."""
+"""Where frozen models come from: the toys shipped with the package, a folder, a checkpoint file, or the hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 from ..checks import check_choice
-from . import schedules
+from . import original, schedules
 from .frozen import FrozenModel, NetworkPredictor
 
 TOYS = Path(str(files(__package__) / "toys"))
@@ -34,14 +34,24 @@ def model_record(name: str) -> dict:
     return json.loads((TOYS / name / "training.json").read_text())
 
 
-def load_model(name_or_path: str | os.PathLike, *, device: str | torch.device | None = None) -> FrozenModel:
+def load_model(
+    name_or_path: str | os.PathLike,
+    *,
+    attention_head_dim: int | None = None,
+    image_size: int = 256,
+    schedule: str = "linear",
+    device: str | torch.device | None = None,
+) -> FrozenModel:
     """Load a diffusion model and freeze it.
 
     Parameters
     ----------
     name_or_path : str or path
-        A shipped model (`list_models`), a folder written by ``DDPMPipeline.save_pretrained`` or, from
-        the hub, an id such as ``"google/ddpm-church-256"``.
+        A shipped model (`list_models`); a folder written by ``DDPMPipeline.save_pretrained``; a checkpoint file of
+        OpenAI's improved or guided diffusion or of the DDPM of DDIM and SDEdit, which is converted once; or, from the
+        hub, an id such as ``"google/ddpm-church-256"``.
+    attention_head_dim, image_size, schedule
+        What a checkpoint file does not reveal, see `ood_helpers.models.original.load_original`; otherwise of no effect.
     device : str or torch.device, optional
         By default the GPU if there is one.
 
@@ -55,7 +65,7 @@ def load_model(name_or_path: str | os.PathLike, *, device: str | torch.device | 
     FileNotFoundError
         If the name is no shipped model and no folder, and does not look like a hub id.
     ValueError
-        If the folder holds another kind of model, or weights that do not fit its configuration.
+        If the folder or file holds another kind of model, weights that do not fit its configuration, or code.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     name = str(name_or_path)
@@ -64,13 +74,16 @@ def load_model(name_or_path: str | os.PathLike, *, device: str | torch.device | 
         network, scheduler = _read_folder(shipped)
     elif Path(name_or_path).is_dir():
         network, scheduler = _read_folder(Path(name_or_path))
+    elif Path(name_or_path).suffix in original.SUFFIXES:
+        hidden = {"attention_head_dim": attention_head_dim, "image_size": image_size, "schedule": schedule}
+        network, scheduler = original.load_original(name_or_path, **hidden)
     elif name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~")):
         pipeline = DDPMPipeline.from_pretrained(name)
         network, scheduler = pipeline.unet, pipeline.scheduler
     else:
         raise FileNotFoundError(
             f"name_or_path: got {name!r}, expected a shipped model ({', '.join(list_models())}),"
-            " the folder of a saved DDPMPipeline, or a hub id 'owner/name'"
+            " the folder of a saved DDPMPipeline, a checkpoint file, or a hub id 'owner/name'"
         )
     return freeze(network.to(device), scheduler, Path(name).name)
 
