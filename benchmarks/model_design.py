@@ -20,6 +20,7 @@ import torch
 import ood_helpers as ood
 from ood_helpers.evaluation.distances import features_of
 from ood_helpers.kernels.losses import variational_bound
+from ood_helpers.kernels.runtime import PRECISIONS
 from ood_helpers.models.frozen import fingerprint
 from ood_helpers.models.schedules import alphas_cumprod, timestep_at
 
@@ -40,8 +41,9 @@ def study(name: str, options) -> dict:
     trained = json.loads((folder / "training.json").read_text()) if folder.is_dir() else ood.model_record(name)
     own, size = trained["recipe"]["domain"], model.image_shape[-1]
     t = round(timestep_at(model.alphas_cumprod, LEVEL))
-    up = {"t": t, "steps": options.steps, "solver": "dpm2m", "progress": False}
-    plain = {"t": t, "steps": 50, "progress": False}
+    quiet = {"precision": options.precision, "progress": False}
+    up = {"t": t, "steps": options.steps, "solver": "dpm2m", **quiet}
+    plain = {"t": t, "steps": 50, **quiet}
     generator = torch.Generator().manual_seed(5)
     fresh = ood.fresh_images(model, options.images, eta=0.0, generator=generator, **up)
     held_out = ood.load_domain(own, options.real, size, 77)
@@ -95,10 +97,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--real", type=int, default=400)
     parser.add_argument("--steps", type=int, default=20, help="of DPM-Solver-2M")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="bfloat16", help="the same for all models")
     parser.add_argument("--output", default=str(RESULTS))
     options = parser.parse_args()
     path = Path(options.output)
-    settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps")}
+    settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps", "precision")}
     record = json.loads(path.read_text()) if path.exists() else {}
     if record and record["settings"] != settings:
         raise SystemExit(f"{path} holds results of other settings; move it away")
