@@ -15,7 +15,9 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from diffusers import DDPMScheduler
 
 import ood_helpers as ood
 from ood_helpers.evaluation.distances import features_of
@@ -28,6 +30,7 @@ RESULTS = Path(__file__).parent / "results" / "model_design.json"
 TARGETS = ("cat", "face", "church", "bedroom", "galaxy", "radiation")
 THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())  # a judge that learned nothing
 LEVEL = float(alphas_cumprod("linear")[800])
+ANCESTRAL_STEPS = (10, 30)
 SAMPLERS = {
     "arcs": ("interpolate", {"kind": "slerp"}),
     "10 neighbors": ("centred", {"neighbours": 10, "share": 0.5}),
@@ -61,6 +64,8 @@ def study(name: str, options) -> dict:
         "bounds": bound.tolist(),
         "unseen": {},
     }
+    if found["learn_sigma"]:
+        found["ancestral"] = by_variance(model, t, options)
     for target in TARGETS:
         if target == own:
             continue
@@ -87,6 +92,32 @@ def study(name: str, options) -> dict:
         found["unseen"][target] = row
         print(name, target, row, flush=True)
     return found
+
+
+def by_variance(model, t: int, options) -> dict:
+    """Return the Frechet distance of fresh samples to held-out images, by the variances of few ancestral steps."""
+    real = features_of(ood.load_domain("dog", options.real, model.image_shape[-1], 77))
+    rows = {}
+    for steps in ANCESTRAL_STEPS:
+        for variance in ("learned_range", "fixed_small", "fixed_large"):
+            made = ancestral(model, options.images, t, steps, variance)
+            rows[f"{variance} {steps}"] = ood.frechet_distance(features_of(made), real)
+            print("ancestral", variance, steps, rows[f"{variance} {steps}"], flush=True)
+    return rows
+
+
+@torch.no_grad()
+def ancestral(model, n: int, t: int, steps: int, variance: str) -> torch.Tensor:
+    """Draw ``n`` samples by diffusers' DDPM steps; with fixed variances those that the network learned are left out."""
+    scheduler = DDPMScheduler.from_config(model.scheduler.config, variance_type=variance)
+    scheduler.set_timesteps(timesteps=np.linspace(t, 0, steps).round().astype(int).tolist())
+    generator = torch.Generator().manual_seed(5)
+    x, network = torch.randn((n, *model.image_shape), generator=generator), model.predictor.network
+    for step in scheduler.timesteps:
+        outputs = torch.cat([network(part, step).sample for part in x.to(model.device).split(32)]).cpu()
+        outputs = outputs if variance == "learned_range" else outputs[:, :3]
+        x = scheduler.step(outputs, int(step), x, generator=generator).prev_sample
+    return x.clamp(-1, 1)
 
 
 def main() -> None:

@@ -1,0 +1,210 @@
+"""Rating: whatever is clicked, taken back and interrupted, the file holds the answers that stand."""
+
+from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ood_helpers.opinion.panel import CALL, PAUSE, SCORE, Panel, Session, rate
+from ood_helpers.opinion.records import parse
+from ood_helpers.opinion.study import prepare
+
+IMAGES = 5
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self):
+        self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    images = torch.rand(IMAGES, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    path = tmp_path_factory.mktemp("opinion") / "study"
+    prepare(path, {"generated": images[:2], "raw": images[2:]}, seed=0, title="Galaxies")
+    return path
+
+
+def answers(session):
+    return [(rating.image, rating.score, rating.called) for rating in session.ratings]
+
+
+CLICKS = st.one_of(st.integers(1, 5), st.sampled_from(["raw", "generated", "back", "close"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(clicks=st.lists(CLICKS, max_size=30), second=st.booleans())
+def test_clicks_undone_and_interrupted_leave_the_answers_that_stand(folder, clicks, second):
+    """The truth is a pile: an answer is laid on it, "back" takes the uppermost away, closing the panel does nothing."""
+    pile = []
+    with TemporaryDirectory() as output:
+        session = Session(folder, "anna", second=second, output=output)
+        for click in clicks:
+            asked = None if len(pile) == IMAGES * (1 + second) else CALL if second and len(pile) % 2 else SCORE
+            assert session.question == asked
+            if click == "close":
+                session = Session(folder, "anna", second=second, output=output)
+            elif click == "back":
+                session.back()
+                pile = pile[:-1]
+            elif (SCORE if isinstance(click, int) else CALL) == asked:
+                (session.score if asked == SCORE else session.call)(click)
+                pile.append(click)
+            else:
+                with pytest.raises(RuntimeError, match="answer: got one to"):
+                    (session.score if isinstance(click, int) else session.call)(click)
+        scores, calls = (pile[::2], [*pile[1::2], ""]) if second else (pile, [""] * len(pile))
+        wanted = list(zip(session.order, scores, calls, strict=False))
+        assert answers(session) == answers(Session(folder, "anna", second=second, output=output)) == wanted
+        assert session.finished == (len(pile) // 2 if second else len(pile))
+
+
+def test_a_rating_holds_what_was_seen_when_and_for_how_long(folder, tmp_path):
+    clock = Clock()
+    session = Session(folder, "anna", output=tmp_path, clock=clock)
+    first = session.image
+    clock.wait(3.25)
+    session.score(4)
+    clock.wait(2)
+    assert session.image == first and session.question == CALL
+    session.call("raw")
+    lines = (tmp_path / "ratings-anna.csv").read_text().splitlines()
+    assert lines[0] == "study,rater,image,score,called,seconds,time"
+    assert lines[1] == f"{session.study.identifier},anna,{first},4,raw,3.25,2026-01-31T12:00:03Z"
+    assert session.image == session.order[1] != first
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings-anna.csv"]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 15, 30, 43, 53])
+def test_a_half_written_last_line_does_not_count(folder, tmp_path, cut):
+    session = Session(folder, "anna", second=False, output=tmp_path)
+    for score in (1, 2, 3):
+        session.score(score)
+    content = session.path.read_bytes()
+    session.path.write_bytes(content[:-cut])
+    again = Session(folder, "anna", second=False, output=tmp_path)
+    assert answers(again) == answers(session)[:2] and again.image == session.order[2]
+    again.score(3)
+    assert answers(again) == answers(session)
+    assert len(parse(again.path.read_bytes(), "file", again.study)) == 3
+
+
+@pytest.mark.parametrize("content", ["", "study,ra"])
+def test_a_file_that_was_hardly_begun_is_begun_again(folder, tmp_path, content):
+    (tmp_path / "ratings-anna.csv").write_text(content)
+    session = Session(folder, "anna", output=tmp_path)
+    session.score(1)
+    assert len(session.ratings) == 1
+
+
+def test_a_faulty_file_is_not_written_over(folder, tmp_path):
+    session = Session(folder, "anna", output=tmp_path)
+    session.score(5)
+    broken = session.path.read_text().replace(",5,", ",6,")
+    session.path.write_text(broken)
+    with pytest.raises(ValueError, match=r"ratings-anna\.csv, line 2: score: got '6'"):
+        Session(folder, "anna", output=tmp_path)
+    (tmp_path / "ratings-ben.csv").write_text(broken.replace(",6,", ",5,"))
+    with pytest.raises(ValueError, match=r"ratings-ben\.csv, line 2: rater: got 'anna', expected 'ben'"):
+        Session(folder, "ben", output=tmp_path)
+    assert session.path.read_text() == broken
+
+
+def test_two_windows_do_not_overwrite_each_other(folder, tmp_path):
+    first, second = (Session(folder, "anna", output=tmp_path) for _ in range(2))
+    first.score(2)
+    with pytest.raises(RuntimeError, match="changed by another window"):
+        second.score(3)
+    assert answers(Session(folder, "anna", output=tmp_path)) == answers(first)
+    assert second.ratings == ()
+
+
+def test_bad_input_is_named(folder, tmp_path):
+    for name, message in (("anna b", "expected a name of 1 to 60"), ("Simulated-1", "does not begin with 'simulated'")):
+        with pytest.raises(ValueError, match=message):
+            Session(folder, name, output=tmp_path)
+    with pytest.raises(FileNotFoundError, match="output: no folder"):
+        Session(folder, "anna", output=tmp_path / "absent")
+    session = Session(folder, "anna", output=tmp_path)
+    for answer, value in ((session.score, 0), (session.score, 6), (session.call, "real")):
+        with pytest.raises(ValueError, match="value: got"):
+            answer(value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def panel(folder, tmp_path):
+    clock = Clock()
+    shown = Panel(Session(folder, "anna", output=tmp_path, clock=clock))
+    clock.wait(1)
+    return shown
+
+
+def click(panel, button):
+    """Click as a person does, a second after the last click."""
+    button.click()
+    panel.session._clock.wait(1)
+
+
+def test_the_panel_asks_both_questions_of_every_image(panel):
+    session = panel.session
+    for number, image in enumerate(session.order):
+        assert bytes(panel.picture.value) == session.study.png(image)
+        assert not panel.scores[3].disabled and panel.calls["raw"].disabled
+        assert panel.message.value == f"{number} of {IMAGES} images rated" and panel.progress.value == number
+        click(panel, panel.scores[1 + number % 5])
+        assert bytes(panel.picture.value) == session.study.png(image)
+        assert panel.scores[3].disabled and not panel.calls["raw"].disabled
+        click(panel, panel.calls["generated" if number % 2 else "raw"])
+    assert [rating.score for rating in session.ratings] == [1, 2, 3, 4, 5]
+    assert [rating.called for rating in session.ratings] == ["raw", "generated", "raw", "generated", "raw"]
+    assert panel.message.value == f"All {IMAGES} images are rated, thank you. Your ratings are in {session.path}"
+    assert panel.picture.layout.display == "none" and all(button.disabled for button in panel.scores.values())
+    assert not panel.back.disabled and "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
+
+
+def test_back_corrects_the_last_answer(panel):
+    assert panel.back.disabled
+    click(panel, panel.scores[1])
+    click(panel, panel.back)
+    assert panel.back.disabled and panel.session.image == panel.session.order[0]
+    click(panel, panel.scores[2])
+    click(panel, panel.calls["raw"])
+    click(panel, panel.back)
+    assert bytes(panel.picture.value) == panel.session.study.png(panel.session.order[0])
+    click(panel, panel.calls["generated"])
+    assert answers(panel.session) == [(panel.session.order[0], 2, "generated")]
+
+
+def test_a_double_click_answers_once(folder, tmp_path):
+    clock = Clock()
+    panel = Panel(Session(folder, "anna", second=False, output=tmp_path, clock=clock))
+    for seconds in (2, PAUSE / 2, 2):
+        clock.wait(seconds)
+        panel.scores[3].click()
+    assert len(panel.session.ratings) == 2
+
+
+def test_what_could_not_be_saved_is_said(panel):
+    click(panel, panel.scores[1])
+    panel.session.path.unlink()
+    click(panel, panel.calls["raw"])
+    assert panel.message.value.startswith("Not saved: ") and "another window" in panel.message.value
+    assert answers(panel.session) == [(panel.session.order[0], 1, "")]
+
+
+def test_rate_shows_a_panel_that_keeps_its_file_beside_the_images(folder):
+    shown = rate(folder, "carla", second=False)
+    assert shown.session.path == folder / "raters" / "ratings-carla.csv" and not shown.session.path.exists()
+    assert rate(folder / "raters", "carla").session.path == shown.session.path
