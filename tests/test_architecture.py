@@ -21,6 +21,7 @@ ROOMS = [
     "pages",
     "opinion",
     "training",
+    "scale",
     "__main__",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

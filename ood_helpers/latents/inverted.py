@@ -67,9 +67,9 @@ def inverted_latents(
     """
     check_integer("n", n, 1)
     walk = {"t": t, "steps": steps, "solver": solver, "grid": grid}
-    store = _store(folder, model, domain, seed, precision, walk)
+    store = open_store(folder, model, domain, seed, precision, walk)
     for start in range(len(store), n, BATCH):
-        images = _images(model, domain, n, seed, start)
+        images = batch_of_images(model, domain, n, seed, start)
         store.append(invert(model, images, **walk, precision=precision, progress=progress, batch_size=BATCH))
     return store
 
@@ -120,10 +120,10 @@ def climbing_latents(
     grid = sorted({level.t for level in spread} | set(map(float, heights)))
     levels = inversion_levels(model.alphas_cumprod, grid=grid)
     walk = {"steps": len(grid) - 1, "solver": solver, "grid": grid}
-    stores = {t: _store(folder, model, domain, seed, precision, {"t": t, **walk}) for t in heights}
+    stores = {t: open_store(folder, model, domain, seed, precision, {"t": t, **walk}) for t in heights}
     starts = range(min(map(len, stores.values())), n, BATCH)
     for start in tqdm(starts, "climb", disable=not progress, leave=False, file=sys.stderr):
-        images = _images(model, domain, n, seed, start)
+        images = batch_of_images(model, domain, n, seed, start)
         for level, latents in path(model, images, levels, EXPLICIT[solver], precision=precision):
             store = stores.get(int(level.t)) if level.t.is_integer() else None
             if store is not None and len(store) < start + len(latents):
@@ -131,8 +131,8 @@ def climbing_latents(
     return stores
 
 
-def _store(folder, model, domain, seed: int, precision: str, walk: dict) -> LatentStore:
-    """Open the store of these settings, or make an empty one."""
+def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> LatentStore:
+    """Open the store of these settings in a folder of stores, or make an empty one."""
     names = {kind: name for name, kind in PRECISIONS.items()}
     settings = {
         "model": model.name,
@@ -152,7 +152,8 @@ def _store(folder, model, domain, seed: int, precision: str, walk: dict) -> Late
     return LatentStore(Path(folder) / name, settings)
 
 
-def _images(model, domain, n: int, seed: int, start: int) -> torch.Tensor:
+def batch_of_images(model, domain, n: int, seed: int, start: int) -> torch.Tensor:
+    """Return a domain's images from ``start`` on, one batch at most, on the model's device."""
     return load_domain(domain, min(BATCH, n - start), model.image_shape[-1], seed, start).to(model.device)
 
 

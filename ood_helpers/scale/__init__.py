@@ -1,0 +1,1 @@
+"""The same study over many processes and machines, without a notebook."""

@@ -1,0 +1,134 @@
+"""Inverted latents and new images by many processes: the stores and files of one process, in less time."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..checks import check_integer
+from ..kernels.walk import denoise, invert
+from ..latents.inverted import BATCH, batch_of_images, open_store
+from ..latents.store import LatentStore
+from .units import POLL, claimed, rank_and_world, work, write_whole
+
+
+def invert_together(
+    model,
+    domain,
+    n: int,
+    *,
+    folder: str | os.PathLike,
+    seed: int = 0,
+    precision: str = "auto",
+    progress: bool = True,
+    **walk,
+) -> LatentStore:
+    """Do what `inverted_latents` does, in every process that calls it with the same arguments.
+
+    Images are inverted in the very batches of a single process. Each batch is a file in the folder ``units`` of the
+    store until all are there; then one process appends them in order.
+
+    Parameters
+    ----------
+    model, domain, n, folder, seed, precision, progress
+        As for `inverted_latents`; ``folder`` is shared by all machines. With ``precision="auto"`` machines of different
+        kinds may disagree, and would fill two stores: name it.
+    **walk
+        ``t``, ``steps``, ``solver``, ``grid``.
+
+    Returns
+    -------
+    LatentStore
+        In every process, with at least ``n`` latents.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError, OSError
+        As from `inverted_latents`. Calling it again goes on.
+    """
+    check_integer("n", n, 1)
+    walk = {"t": 800, "steps": 50, "solver": "ddim", "grid": None} | walk
+    store = open_store(folder, model, domain, seed, precision, walk)
+    starts = {f"{start:08d}.npy": start for start in range(len(store), n, BATCH)}
+    room = store.path.with_name(f"{store.path.name}.units")
+    rank, world = rank_and_world()
+
+    def make(name: str) -> bytes:
+        images = batch_of_images(model, domain, n, seed, starts[name])
+        found = invert(model, images, **walk, precision=precision, progress=False, batch_size=BATCH)
+        content = io.BytesIO()
+        np.save(content, found.cpu().numpy().astype("<f4"))
+        return content.getvalue()
+
+    label = f"invert, process {rank} of {world}"
+    with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
+        work(room, list(starts), make, lambda name: bar.update())
+    _collect(store, room, n)
+    return store
+
+
+def _collect(store: LatentStore, room: Path, n: int) -> None:
+    """Append the units to the store, by whichever process comes first; the others wait for it."""
+    while len(store) < n:
+        with claimed(store.path.with_name(f"{store.path.name}.lock")) as mine:
+            if not mine:
+                time.sleep(POLL)
+                continue
+            while len(store) < n:
+                store.append(torch.from_numpy(np.load(room / f"{len(store):08d}.npy")))
+    shutil.rmtree(room, ignore_errors=True)
+
+
+def denoise_together(
+    model, latents: torch.Tensor, folder: str | os.PathLike, *, progress: bool = True, **walk
+) -> list[Path]:
+    """Denoise latents into numbered PNG files, in every process that calls it with the same arguments.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    latents : Tensor
+        The same ``(n, C, H, W)`` in every process: drawing is cheap, walking is not.
+    folder : path
+        Shared by all machines, and for these latents alone: images that are there are not made again.
+    progress : bool
+    **walk
+        As for `denoise`, with ``eta = 0``.
+
+    Returns
+    -------
+    list of Path
+        All ``n`` images, in order.
+    """
+    folder = Path(folder)
+    starts = {f"{start:08d}.done": start for start in range(0, len(latents), BATCH)}
+    rank, world = rank_and_world()
+
+    def make(name: str) -> bytes:
+        start = starts[name]
+        made = denoise(model, latents[start : start + BATCH], **walk, progress=False, batch_size=BATCH)
+        for number, image in enumerate(made.clamp(-1, 1).cpu(), start):
+            write_whole(folder / f"{number:08d}.png", _png(image))
+        return b""
+
+    label = f"denoise, process {rank} of {world}"
+    with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
+        work(folder / "batches", list(starts), make, lambda name: bar.update())
+    return [folder / f"{number:08d}.png" for number in range(len(latents))]
+
+
+def _png(image: torch.Tensor) -> bytes:
+    from PIL import Image
+
+    values = ((image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    content = io.BytesIO()
+    Image.fromarray(values.squeeze()).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,111 @@
+"""Work in units, shared by any number of processes that see one folder.
+
+A unit is a file that is there or not.  A process claims one by locking a file beside it; the lock ends with the
+process, however it ends, so what a killed one had claimed is free for the others.  No process waits for another one
+before every unit is done or claimed, and none sends a message.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL = 0.5  # seconds between looks at units that others have claimed
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Return the number of this process and how many there are, as `accelerate launch` and `torchrun` tell it."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def local_device():
+    """Return the device of this process: the GPU with its number on this machine, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If a machine was given more processes than it has GPUs.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if number >= there:
+        raise ValueError(f"LOCAL_RANK: got {number}, but this machine has {there} GPUs; start as many processes")
+    return torch.device("cuda", number)
+
+
+def work(
+    folder: Path, names: Sequence[str], make: Callable[[str], bytes], done: Callable[[str], None] = lambda name: None
+) -> None:
+    """Return when every unit is there, having made those that no other process did.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist; on a file system that knows locks, if processes on several machines share it.
+    names : sequence of str
+        Files in the folder, one a unit; the same for every process.
+    make : callable
+        Returns the content of a unit. It should not matter which process calls it.
+    done : callable
+        Called with the name of each unit once it is there, whoever made it.
+
+    Raises
+    ------
+    OSError
+        If a unit cannot be written; what is there is whole, and the next call goes on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rank, world = rank_and_world()
+    first = rank * len(names) // max(world, 1)  # processes start apart, and meet seldom
+    left = [*names[first:], *names[:first]]
+    while left:
+        claimed_by_others = []
+        for name in left:
+            if not (folder / name).exists():
+                with claimed(folder / f"{name}.lock") as mine:
+                    if not mine:
+                        claimed_by_others.append(name)
+                        continue
+                    if not (folder / name).exists():
+                        write_whole(folder / name, make(name))
+            done(name)
+        left = claimed_by_others
+        if left:
+            time.sleep(POLL)
+
+
+@contextmanager
+def claimed(file: Path) -> Iterator[bool]:
+    """Whether this process holds the lock, for the length of the context."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: one process at a time
+        yield True
+        return
+    with open(file, "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all, also after a crash of the machine."""
+    part = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
