@@ -10,10 +10,12 @@ import torch
 from tqdm import tqdm
 
 from ..checks import check_batch, check_choice, check_images, check_integer
+from ..models.schedules import alphas_cumprod, timestep_at
 from . import steps as rules
 from .levels import Level, generation_levels, inversion_levels
 from .runtime import choose_batch_size, network_dtype
 
+START = float(alphas_cumprod("linear")[800])  # of fresh images
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
 EXPLICIT = {"ddim": rules.ddim, "ab2": rules.ab2, "heun": rules.heun, "dpm2m": rules.dpm2m}
 
@@ -233,7 +235,7 @@ def fresh_images(
     model,
     n: int,
     *,
-    t: int = 800,
+    t: int | None = None,
     steps: int = 100,
     solver: str = "ddim",
     eta: float = 1.0,
@@ -243,9 +245,10 @@ def fresh_images(
 ) -> torch.Tensor:
     """Generate images of the training domain: denoise draws of ``N(0, I)``, by default with DDPM's fresh noise.
 
-    The walk starts at ``t = 800`` by default since a small network with group normalisation does not see the mean color
-    of noise, one of 4,096 numbers per channel. The walk then keeps that color, a random number with standard
-    deviation ``sigma_t / sqrt(H W)`` for each channel: 0.4 at ``t = 800`` but 2.5, far outside ``[-1, 1]``, at 999.
+    By default the walk starts where the linear schedule has its ``t = 800``, at ``sigma = 26``: a small network with
+    group normalisation does not see the mean color of noise, one of 4,096 numbers per channel. The walk then keeps that
+    color, a random number with standard deviation ``sigma_t / sqrt(H W)`` for each channel: 0.4 there but 2.5, far
+    outside ``[-1, 1]``, at ``t = 999``.
     For the same reason tuning does not teach such a network the colors of another domain; ``colors`` puts them into the
     starts, as inverted latents have them.
 
@@ -254,7 +257,9 @@ def fresh_images(
     model : FrozenModel
     n : int
         Number of images.
-    t, steps, solver, eta, generator, **settings
+    t : int, optional
+        Where to start; by default the timestep with the noise of the linear schedule's 800, or the noisiest there is.
+    steps, solver, eta, generator, **settings
         As in `denoise`; the generator draws the starts, too.
     colors : Tensor, optional
         Mean colors ``(n, C)`` of images: each start gets ``sqrt(a_t)`` times one for its mean, without noise.
@@ -265,6 +270,8 @@ def fresh_images(
         float32 ``(n, C, H, W)``, a few values a little outside ``[-1, 1]``.
     """
     starts = torch.randn((check_integer("n", n, 1), *model.image_shape), generator=generator)
+    if t is None:
+        t = round(timestep_at(model.alphas_cumprod, max(START, float(model.alphas_cumprod[-1]))))
     if colors is not None:
         if colors.shape != starts.shape[:2]:
             raise ValueError(f"colors: got shape {tuple(colors.shape)}, expected {tuple(starts.shape[:2])}")

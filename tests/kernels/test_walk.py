@@ -292,3 +292,16 @@ def test_a_walk_that_ends_above_the_image_predicts_it_from_there(model, images):
     y = ood.invert(model, images, grid=[-1, 100, 300], **QUIET) / levels[-1].scale
     share = VARIANCE / (VARIANCE + levels[-1].sigma ** 2)
     torch.testing.assert_close(found[-1][1], MEAN + share * (y - MEAN), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("schedule", "t"), [("linear", 800), ("cosine", 974)])
+def test_fresh_images_start_at_the_same_noise_whatever_the_schedule(schedule, t):
+    """And have the law of the data: mean and variance of 4,000 images within five standard errors."""
+    model = ood.gaussian_model(MEAN, VARIANCE, schedule=schedule, image_shape=SHAPE)
+    walk = {"steps": 60, "solver": "dpm2m", "eta": 0.0, **QUIET}
+    made = ood.fresh_images(model, 4000, generator=torch.Generator().manual_seed(0), **walk)
+    same = ood.fresh_images(model, 4000, generator=torch.Generator().manual_seed(0), t=t, **walk)
+    assert torch.equal(made, same)
+    error = VARIANCE**0.5 / made.numel() ** 0.5 * made[0].numel() ** 0.5
+    assert ((made.mean(0) - MEAN).abs() < 5 * error).all()
+    assert ((made.var(0) / VARIANCE - 1).abs() < 5 * (2 / 4000) ** 0.5).all()
