@@ -109,12 +109,14 @@ def variational_bound(
     learned: bool = True,
     first: int = 20,
     strata: int = 60,
+    last: int = 10,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
     """Estimate the whole bound of each image, an upper bound of ``-log2 p(x)``, in bits per dimension.
 
-    The first terms, which differ most, are all evaluated; of the others one in each of ``strata`` equal stretches of
-    timesteps, drawn at random, stands for its stretch: an unbiased estimate.
+    The first terms are all evaluated, and the last, which are large where a cosine schedule falls off; of the others
+    one in each of ``strata`` equal stretches of timesteps, drawn at random, stands for its stretch: an unbiased
+    estimate.
 
     Parameters
     ----------
@@ -123,8 +125,8 @@ def variational_bound(
         ``(n, C, H, W)`` in ``[-1, 1]``, rounded to 256 gray levels, as bytes give them.
     learned : bool
         Take the learned variances, if the network has them; else the posterior's.
-    first, strata : int
-        Evaluations of the model: ``first + strata`` for each image.
+    first, strata, last : int
+        Evaluations of the model, ``first + strata + last`` for each image.
     generator : torch.Generator, optional
         Of noise and timesteps, by default torch's global one.
 
@@ -137,7 +139,7 @@ def variational_bound(
     ------
     TypeError, ValueError
         For images of another shape or range or between gray levels, where the sum bounds nothing, or if
-        ``first + strata`` exceeds the number of timesteps.
+        ``first + strata + last`` exceeds the number of timesteps.
     """
     images = check_images("images", images, model.image_shape).to(model.device)
     levels = (images + 1) * 127.5
@@ -145,9 +147,10 @@ def variational_bound(
         raise ValueError("images: got values between gray levels, expected k / 127.5 - 1 for k = 0 ... 255")
     table = model.alphas_cumprod.to(model.device)
     first, strata = check_integer("first", first, 1), check_integer("strata", strata, 1)
-    check_integer("first + strata", first + strata, 2, len(table))
-    edges = torch.linspace(first, len(table), strata + 1).round().long()
-    stretches = [(t, t + 1) for t in range(first)] + list(pairwise(edges.tolist()))
+    check_integer("first + strata + last", first + strata + check_integer("last", last, 0), 2, len(table))
+    edges = torch.linspace(first, len(table) - last, strata + 1).round().long().tolist()
+    single = [*range(first), *range(len(table) - last, len(table))]
+    stretches = [(t, t + 1) for t in single] + list(pairwise(edges))
     total = prior_term(images, table)
     for low, high in stretches:
         t = torch.randint(low, high, (len(images),), generator=generator).to(model.device)
