@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..checks import check_integer
 from ..kernels.walk import denoise, invert
 from ..latents.inverted import BATCH, batch_of_images, open_store
 from ..latents.store import LatentStore
-from .units import POLL, claimed, rank_and_world, work, write_whole
+from .units import alone, rank_and_world, work, write_whole
 
 
 def invert_together(
@@ -56,7 +55,8 @@ def invert_together(
     """
     check_integer("n", n, 1)
     walk = {"t": 800, "steps": 50, "solver": "ddim", "grid": None} | walk
-    store = open_store(folder, model, domain, seed, precision, walk)
+    with alone(Path(folder) / "stores.lock"):  # two would get into each other's way while making a new one
+        store = open_store(folder, model, domain, seed, precision, walk)
     starts = {f"{start:08d}.npy": start for start in range(len(store), n, BATCH)}
     room = store.path.with_name(f"{store.path.name}.units")
     rank, world = rank_and_world()
@@ -70,21 +70,18 @@ def invert_together(
 
     label = f"invert, process {rank} of {world}"
     with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
-        work(room, list(starts), make, lambda name: bar.update())
+        there = lambda name: (room / name).exists() or len(store) > starts[name]  # noqa: E731
+        work(room, list(starts), make, lambda name: bar.update(), there)
     _collect(store, room, n)
     return store
 
 
 def _collect(store: LatentStore, room: Path, n: int) -> None:
-    """Append the units to the store, by whichever process comes first; the others wait for it."""
-    while len(store) < n:
-        with claimed(store.path.with_name(f"{store.path.name}.lock")) as mine:
-            if not mine:
-                time.sleep(POLL)
-                continue
-            while len(store) < n:
-                store.append(torch.from_numpy(np.load(room / f"{len(store):08d}.npy")))
-    shutil.rmtree(room, ignore_errors=True)
+    """Append the units to the store, by whichever process comes first; the others find them there."""
+    with alone(store.path.with_name(f"{store.path.name}.lock")):
+        while len(store) < n:
+            store.append(torch.from_numpy(np.load(room / f"{len(store):08d}.npy")))
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def denoise_together(

@@ -41,7 +41,11 @@ def local_device():
 
 
 def work(
-    folder: Path, names: Sequence[str], make: Callable[[str], bytes], done: Callable[[str], None] = lambda name: None
+    folder: Path,
+    names: Sequence[str],
+    make: Callable[[str], bytes],
+    done: Callable[[str], None] = lambda name: None,
+    there: Callable[[str], bool] | None = None,
 ) -> None:
     """Return when every unit is there, having made those that no other process did.
 
@@ -55,25 +59,27 @@ def work(
         Returns the content of a unit. It should not matter which process calls it.
     done : callable
         Called with the name of each unit once it is there, whoever made it.
+    there : callable, optional
+        Whether a unit is there, for whoever moves units on to another place; by default, whether there is the file.
 
     Raises
     ------
     OSError
         If a unit cannot be written; what is there is whole, and the next call goes on.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    there = there or (lambda name: (folder / name).exists())
     rank, world = rank_and_world()
     first = rank * len(names) // max(world, 1)  # processes start apart, and meet seldom
     left = [*names[first:], *names[:first]]
     while left:
         claimed_by_others = []
         for name in left:
-            if not (folder / name).exists():
+            if not there(name):
                 with claimed(folder / f"{name}.lock") as mine:
                     if not mine:
                         claimed_by_others.append(name)
                         continue
-                    if not (folder / name).exists():
+                    if not there(name):
                         write_whole(folder / name, make(name))
             done(name)
         left = claimed_by_others
@@ -89,13 +95,30 @@ def claimed(file: Path) -> Iterator[bool]:
     except ImportError:  # Windows: one process at a time
         yield True
         return
-    with open(file, "ab") as lock:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(file, "ab")
+    except FileNotFoundError:  # another process has just cleared the folder away
+        yield False
+        return
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
         yield True
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Wait for a lock, and hold it for the length of the context."""
+    while True:
+        with claimed(file) as mine:
+            if mine:
+                yield
+                return
+        time.sleep(POLL / 10)
 
 
 def write_whole(file: Path, content: bytes) -> None:

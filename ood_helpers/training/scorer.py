@@ -1,5 +1,6 @@
 """Training of the domain scorer: cross entropy over the drawn domains, on images changed without loss of content.
 
+The galaxy classifier is the same network, trained in the same way on the kinds of drawn galaxies.
 The batch of step ``k`` depends on ``(seed, k)`` alone, as in the training of the toy models.
 """
 
@@ -17,9 +18,13 @@ from scipy import optimize
 from torch.nn import functional
 from tqdm import tqdm
 
+from ..checks import check_choice
 from ..domains import drawn
+from ..domains.skies import GALAXY_KINDS, random_field
 from ..evaluation.scorer import DomainScorer
 from .toys import TRAINING_SEED
+
+NONE = -1  # the label of a picture that shows none of the classes
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,12 @@ class ScorerRecipe:
 
     Attributes
     ----------
+    classes : {"domains", "galaxies"}
+        Tell the drawn domains apart, or the six kinds of galaxies.
     channels : tuple of int
         Widths of the stages, each half the size of the one before.
     images, size, seed : int
-        Training pictures of each domain, their size, and the seed that draws them; ``seed + 1`` draws those for the
+        Training pictures of each class, their size, and the seed that draws them; ``seed + 1`` draws those for the
         calibration, ``seed + 2`` those that are held out for the record.
     steps, batch : int
         Optimiser steps and images per step.
@@ -40,11 +47,17 @@ class ScorerRecipe:
     noise, blur, zoom, shift, tint : float
         Largest changes: standard deviation of noise, share of a blurred copy, relative zoom, shift as a share of the
         width, and change of each channel's gain and offset.
+    mirror : bool
+        Mirror half of the images.
     repaint : float
         Share of the images that take on mean and contrast of each channel from another image of the batch, of whatever
         domain: a dark red dog is still a dog.
+    others : int
+        Pictures that show none of the classes, half of them from the other drawn domains and half of clouds and noise,
+        for which the classifier is trained to be undecided (outlier exposure, Hendrycks et al. 2019).
     """
 
+    classes: str = "domains"
     channels: tuple[int, ...] = (24, 48, 96, 128)
     images: int = 2_500
     size: int = 64
@@ -57,11 +70,24 @@ class ScorerRecipe:
     zoom: float = 0.2
     shift: float = 0.1
     tint: float = 0.5
+    mirror: bool = True
     repaint: float = 0.5
+    others: int = 0
 
 
 EMBEDDING = {"channels": (32, 56, 80, 112), "seed": TRAINING_SEED + 10}
 """What the embedding of the baselines differs by from the judge."""
+
+GALAXIES = {
+    "classes": "galaxies",
+    "seed": TRAINING_SEED + 20,
+    "noise": 0.2,
+    "mirror": False,
+    "repaint": 0.0,
+    "others": 3_000,
+}
+"""What the galaxy classifier differs by: arms are faint, in a mirror they wind the other way, and some others are
+plain, so that a galaxy with their contrast would be none."""
 
 
 def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generator) -> torch.Tensor:
@@ -70,7 +96,7 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generat
     def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
         return low + (high - low) * torch.rand((len(images), *shape), generator=generator)
 
-    mirror = 1 - 2 * (uniform(0, 1) < 0.5).float()
+    mirror = 1 - 2 * recipe.mirror * (uniform(0, 1) < 0.5).float()
     zoom = 1 + uniform(-recipe.zoom, recipe.zoom)
     place = torch.zeros(len(images), 2, 3)
     place[:, 0, 0], place[:, 1, 1] = mirror * zoom, zoom
@@ -91,11 +117,42 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generat
     return (x + uniform(0, recipe.noise, 1, 1, 1) * noise).clamp(-1, 1)
 
 
+def names_of(recipe: ScorerRecipe) -> tuple[str, ...]:
+    """Return the names of the classes."""
+    check_choice("classes", recipe.classes, ("domains", "galaxies"))
+    return tuple(drawn.DRAWN) if recipe.classes == "domains" else GALAXY_KINDS
+
+
 def pictures_of(recipe: ScorerRecipe, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw ``n`` pictures of each domain: uint8 ``(8 n, 3, size, size)`` and their labels."""
+    """Draw ``n`` pictures of each class, of galaxies on average: uint8 ``(k n, 3, size, size)`` and their labels."""
+    if recipe.classes == "galaxies":
+        numbers = range(n * len(GALAXY_KINDS))
+        labels = torch.from_numpy(drawn.parameters("galaxy", numbers, seed)["kind"])
+        return _bytes(drawn.pictures("galaxy", numbers, recipe.size, seed)), labels
     drawings = [drawn.pictures(name, range(n), recipe.size, seed) for name in drawn.DRAWN]
-    pictures = np.concatenate([(part * 255).round().astype(np.uint8) for part in drawings])
-    return torch.from_numpy(pictures), torch.arange(len(drawings)).repeat_interleave(n)
+    return torch.cat([_bytes(part) for part in drawings]), torch.arange(len(drawings)).repeat_interleave(n)
+
+
+def others_of(recipe: ScorerRecipe, n: int, seed: int) -> torch.Tensor:
+    """Draw ``n`` pictures without a galaxy: uint8 ``(n, 3, size, size)``, other domains and then clouds and noise."""
+    names = [name for name in drawn.DRAWN if name != "galaxy"]
+    shares = [len(part) for part in np.array_split(range(n // 2), len(names))]
+    drawings = [drawn.pictures(name, range(k), recipe.size, seed) for name, k in zip(names, shares, strict=True) if k]
+    rng = np.random.default_rng([seed, n])
+    clouds = np.stack([_cloud(rng, recipe.size) for _ in range(n - n // 2)])
+    return torch.cat([_bytes(part) for part in [*drawings, clouds]])
+
+
+def _cloud(rng, size: int) -> np.ndarray:
+    """A Gaussian field, from white noise (slope 0) to soft clouds, in random colors; one in five is nearly plain."""
+    slope, contrast, gray = rng.uniform(0, 3.5), 0.4 * rng.uniform() ** 2, rng.uniform(0, 1)
+    field = np.stack([random_field(int(rng.integers(2**31)), slope, size) for _ in range(3)])
+    mixed = np.sqrt(gray) * field[:1] + np.sqrt(1 - gray) * field
+    return np.clip(rng.uniform(0, 1, (3, 1, 1)) + contrast * mixed, 0, 1)
+
+
+def _bytes(pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy((pictures * 255).round().astype(np.uint8))
 
 
 def batch_at(step: int, pictures, labels, recipe: ScorerRecipe) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,7 +163,7 @@ def batch_at(step: int, pictures, labels, recipe: ScorerRecipe) -> tuple[torch.T
 
 
 def train_scorer(output: str | os.PathLike, *, device: str | None = None, progress: bool = True, **changes) -> Path:
-    """Train the domain scorer, calibrate it, measure it on held-out pictures, and save it.
+    """Train the domain scorer or the galaxy classifier, calibrate it, measure it on held-out pictures, and save it.
 
     Parameters
     ----------
@@ -117,7 +174,7 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
     progress : bool
         Show a bar.
     **changes
-        Fields of `ScorerRecipe` to change, such as ``steps=100``.
+        Fields of `ScorerRecipe` to change, such as ``steps=100``; ``**GALAXIES`` for the galaxy classifier.
 
     Returns
     -------
@@ -128,15 +185,18 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        scorer = DomainScorer(tuple(drawn.DRAWN), recipe.channels).to(device)
+        scorer = DomainScorer(names_of(recipe), recipe.channels).to(device)
     optimiser = torch.optim.AdamW(scorer.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, max(recipe.steps, 2))
     pictures, labels = pictures_of(recipe, recipe.images, recipe.seed)
+    if recipe.others:
+        pictures = torch.cat([pictures, others_of(recipe, recipe.others, recipe.seed)])
+        labels = functional.pad(labels, (0, recipe.others), value=NONE)
     started = time.perf_counter()
     losses = []
-    for step in tqdm(range(recipe.steps), "domain-scorer", disable=not progress, file=sys.stderr):
+    for step in tqdm(range(recipe.steps), f"scorer of {recipe.classes}", disable=not progress, file=sys.stderr):
         images, wanted = (part.to(device) for part in batch_at(step, pictures, labels, recipe))
-        loss = functional.cross_entropy(scorer(images), wanted, label_smoothing=0.02)
+        loss = class_loss(scorer(images), wanted)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -152,8 +212,20 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
         "seconds": time.perf_counter() - started,
         "torch": torch.__version__.split("+")[0],
     }
+    if recipe.others:
+        unseen = others_of(recipe, max(20, recipe.others // 10), recipe.seed + 2)
+        scorer.record["held_out"]["others_above_0.9"] = _above(scorer, unseen, 0.9)
     scorer.save(Path(output))
     return Path(output)
+
+
+def class_loss(scores: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross entropy; the target of what has the label `NONE` is the same probability for each class."""
+    none = wanted == NONE
+    if not none.any():
+        return functional.cross_entropy(scores, wanted, label_smoothing=0.02)
+    known = functional.cross_entropy(scores, wanted, label_smoothing=0.02, ignore_index=NONE, reduction="sum")
+    return (known - scores[none].log_softmax(1).mean(1).sum()) / len(wanted)
 
 
 def calibrate(scorer: DomainScorer, recipe: ScorerRecipe, pictures, labels) -> None:
@@ -167,11 +239,12 @@ def calibrate(scorer: DomainScorer, recipe: ScorerRecipe, pictures, labels) -> N
 
 
 def assess(scorer: DomainScorer, recipe: ScorerRecipe, pictures, labels) -> dict:
-    """Return the accuracy on pictures as drawn and augmented, and the calibration error of the latter.
+    """Return the accuracy on pictures as drawn, also of each class, and augmented, and the calibration error of these.
 
     The calibration error is the mean gap between confidence and accuracy, over ten bins of confidence.
     """
-    plain = scorer.probabilities(pictures.float() / 127.5 - 1).argmax(1)
+    plain = (scorer.probabilities(pictures.float() / 127.5 - 1).argmax(1) == labels).float()
+    by_class = {name: float(plain[labels == k].mean()) for k, name in enumerate(scorer.domains)}
     scores, labels = _augmented_scores(scorer, recipe, pictures, labels)
     confidence, called = (scores / scorer.temperature.cpu()).softmax(1).max(1)
     right = (called == labels).float()
@@ -179,10 +252,16 @@ def assess(scorer: DomainScorer, recipe: ScorerRecipe, pictures, labels) -> dict
     gaps = [abs(float((confidence - right)[bins == k].sum())) for k in range(10)]
     return {
         "pictures": len(labels),
-        "accuracy": float((plain == labels).float().mean()),
+        "accuracy": float(plain.mean()),
+        "accuracy_by_class": by_class,
         "accuracy_augmented": float(right.mean()),
         "calibration_error": sum(gaps) / len(labels),
     }
+
+
+def _above(scorer: DomainScorer, pictures, level: float) -> float:
+    """Share of the pictures of which one class has at least this probability."""
+    return float((scorer.probabilities(pictures.float() / 127.5 - 1).amax(1) >= level).float().mean())
 
 
 def _augmented_scores(scorer, recipe: ScorerRecipe, pictures, labels) -> tuple[torch.Tensor, torch.Tensor]:

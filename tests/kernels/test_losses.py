@@ -139,7 +139,7 @@ def test_the_estimate_from_a_few_terms_is_that_of_all():
     every = variational_bound(model, images, first=1, strata=999, last=0, generator=torch.Generator().manual_seed(1))
     error = (few.var() / 400 + every.var() / 400).sqrt()  # the images' own scatter is common to both: generous
     assert abs(float(few.mean() - every.mean())) < 4 * float(error)
-    with pytest.raises(ValueError, match=r"first \+ strata: got 1001"):
+    with pytest.raises(ValueError, match=r"first \+ strata \+ last: got 1001"):
         variational_bound(model, images[:1], first=1, strata=1000, last=0)
     with pytest.raises(ValueError, match="between gray levels"):
         variational_bound(model, images * 0.9)

@@ -1,0 +1,250 @@
+"""What an astronomer measures on a picture of a galaxy: how its light is spread, and which way its arms wind.
+
+How it is spread, statmorph measures (Rodriguez-Gomez et al. 2019), on brightness rather than on the picture. Arms are
+found by a Fourier transform of the disc seen face-on, in the logarithm of the radius and the angle (Kalnajs 1975,
+Considère & Athanassoula 1988, Davis et al. 2012):
+
+    A(m, p) = sum over (u, theta) of I(u, theta) exp(-i (m theta + p u)),    u = ln r,    tan(pitch) = m / |p|
+
+Each ``(m, p)`` is a spiral of ``m`` arms, and the sign of ``p`` is the way that they wind.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from astropy.stats import sigma_clipped_stats
+from photutils.segmentation import detect_sources
+from scipy import ndimage
+from statmorph import SourceMorphology
+
+from ..checks import check_number
+from ..domains.bands import Stretch, to_flux
+
+LIGHT = ("concentration", "asymmetry", "gini", "m20", "ellipticity")
+ARMS = ("arms", "hand", "pitch", "strength")
+BAD, NOTHING = 2, 4
+"""Flags of statmorph from which on a measurement is bad, and of one that is none."""
+
+FEWEST = 9  # pixels of the smallest source
+ANNULUS = (0.5, 3.0)  # in half-light radii
+RINGS, ANGLES = 48, 128
+MOST_ARMS = 6
+WINDING = np.arange(-30, 30.125, 0.25)
+EDGE_ON = 0.35
+"""Discs of a smaller axis ratio hide their arms."""
+WEAKEST = 0.4
+"""Strength below which there are no arms. Of 1,200 drawn galaxies 409 spirals lie above 0.49, all others below 0.36."""
+
+
+def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
+    """Undo the stretch of pictures: the surface brightness that `morphology` measures.
+
+    Parameters
+    ----------
+    images : Tensor
+        ``(n, 3, H, W)`` in ``[-1, 1]``.
+    softening : float
+        That of the ``asinh`` that developed them, `ood_helpers.domains.skies.stretch`.
+
+    Returns
+    -------
+    ndarray
+        float64 ``(n, H, W)``, mean of the three bands; 1 is the brightness that a gray pixel shows as white. A picture
+        does not tell how much brighter a saturated pixel was: cores of ellipticals, mergers and stars are flatter here
+        than on the sky, and their concentration is too low.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the images are no batch of three channels in ``[-1, 1]``.
+    """
+    return to_flux(images, Stretch((1.0, 1.0, 1.0), softening, "lupton")).mean(1).detach().cpu().double().numpy()
+
+
+def morphology(maps, *, isophote: float = 0.005) -> pd.DataFrame:
+    """Measure galaxies, one row each.
+
+    The galaxy is the source with the most light; others are masked. The sky is the median of the picture's four
+    corners. Measure sets that are to be compared at the same number of pixels.
+
+    Parameters
+    ----------
+    maps : ndarray or Tensor
+        Surface brightness ``(n, H, W)``, as from `brightness`.
+    isophote : float
+        Above the sky, the brightness at which a source ends, or three standard deviations of the sky if that is more.
+
+    Returns
+    -------
+    DataFrame
+        ``concentration``: ``5 log10(r80 / r20)``, of the radii that hold 80 % and 20 % of the light; 2.7 for an
+        exponential disc, more for an elliptical. ``asymmetry``: light that differs after half a turn, as a share of
+        all, less that of the sky: 0 for a symmetric galaxy. ``gini``: 0 if all pixels are alike, 1 if one has all
+        light. ``m20``: log10 of the second moment of the brightest 20 % of the light, relative to the total: the lower,
+        the more of them is in one center. ``ellipticity``: one minus the axis ratio, by moments.
+        ``arms``, ``hand``, ``pitch``, ``strength``: see `spiral_arms`.
+        ``flag``: statmorph's verdict, 0 good, 1 suspect, 2 bad, 4 nothing could be measured. What it calls bad is NaN,
+        so that ``table.count()`` counts what was measured.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the maps are no finite floating ``(n, H, W)``, or the isophote is not above 0.
+    """
+    maps = _check_maps(maps)
+    check_number("isophote", isophote, 0, strict=True)
+    sources = [_find(light, isophote) for light in maps]
+    return pd.concat([pd.DataFrame([_spread(s) for s in sources]), pd.DataFrame([_wind(s) for s in sources])], axis=1)
+
+
+def spiral_arms(maps, *, isophote: float = 0.005) -> pd.DataFrame:
+    """Count the arms of galaxies and tell which way they wind, one row each.
+
+    Parameters
+    ----------
+    maps, isophote
+        As for `morphology`.
+
+    Returns
+    -------
+    DataFrame
+        ``arms``: from 1 to 6, or 0. ``hand``: 1 where ``theta + ln(r) / tan(pitch)`` is constant along an arm, with
+        ``theta`` from ``x`` to ``y`` and ``y`` down: arms that on the page turn anticlockwise on their way out, as of a
+        galaxy that rotates clockwise if they trail, the "clockwise spiral" of Galaxy Zoo and of
+        `ood_helpers.domains.skies.GALAXY_KINDS`; -1 for an "anticlockwise spiral", 0 without arms. ``pitch``: in
+        radians, up to pi / 4. ``strength``: light relative to the mean of its ring varies, and this one spiral explains
+        so much of the variance, from 0 to 1; below 0.4 there are no arms.
+        All NaN where there is no source, or a disc is seen edge-on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `morphology`.
+    """
+    maps = _check_maps(maps)
+    check_number("isophote", isophote, 0, strict=True)
+    return pd.DataFrame([_wind(_find(light, isophote)) for light in maps])
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Brightness above the sky ``(H, W)``, the sky's standard deviation, the map of sources, the galaxy's number."""
+
+    light: np.ndarray
+    noise: float
+    labels: np.ndarray
+    label: int
+
+
+def _find(light, isophote: float) -> _Source | None:
+    edge = len(light) // 8
+    corners = light[np.ix_(*(np.r_[:edge, -edge:0] for _ in range(2)))]
+    _, sky, noise = sigma_clipped_stats(corners)
+    light = light - sky
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no source
+        found = detect_sources(light, max(isophote, 3 * noise), FEWEST)
+    if found is None:
+        return None
+    total = ndimage.sum(light, found.data, found.labels)
+    return _Source(light, float(noise), found.data, int(found.labels[np.argmax(total)]))
+
+
+def _spread(source: _Source | None) -> dict:
+    """Statmorph's numbers of one galaxy, NaN where they are bad."""
+    names = dict(zip(LIGHT, ("concentration", "asymmetry", "gini", "m20", "ellipticity_asymmetry"), strict=True))
+    nothing = {**dict.fromkeys(LIGHT, np.nan), "flag": NOTHING}
+    if source is None:
+        return nothing
+    noise = np.full(source.light.shape, max(source.noise, 1e-6))
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # each becomes a flag
+            found = SourceMorphology(source.light, source.labels, source.label, weightmap=noise, n_sigma_outlier=0)
+    except (AssertionError, ValueError, IndexError):  # statmorph gives up on what is no galaxy
+        return nothing
+    return {name: found[theirs] if found.flag < BAD else np.nan for name, theirs in names.items()} | {
+        "flag": found.flag
+    }
+
+
+def _wind(source: _Source | None) -> dict:
+    """The one logarithmic spiral that explains most of a galaxy's contrast."""
+    nothing = dict.fromkeys(ARMS, np.nan)
+    if source is None:
+        return nothing
+    center, ratio, angle = _disc(source)
+    if ratio < EDGE_ON:
+        return nothing
+    u, contrast = _rings(source, center, ratio, angle)
+    power = _power(u, contrast)
+    k, p = np.unravel_index(np.argmax(power), power.shape)
+    if power[k, p] < WEAKEST:
+        return {**nothing, "arms": 0.0, "hand": 0.0, "strength": power[k, p]}
+    m, winding = k + 1.0, WINDING[p]
+    return {"arms": m, "hand": np.sign(winding), "pitch": np.arctan(m / abs(winding)), "strength": power[k, p]}
+
+
+def _disc(source: _Source):
+    """Center ``(x, y)``, axis ratio and angle of the major axis, by moments of the light."""
+    light = np.where(source.labels == source.label, source.light, 0)
+    y, x = np.indices(light.shape)
+    cy, cx = np.unravel_index(np.argmax(ndimage.gaussian_filter(light, 1)), light.shape)
+    for _ in range(5):  # the centroid under a window that follows it
+        near = light * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 3.0**2))
+        cx, cy = (near * x).sum() / near.sum(), (near * y).sum() / near.sum()
+    xx, xy, yy = ((light * a * b).sum() / light.sum() for a, b in ((x - cx,) * 2, (x - cx, y - cy), (y - cy,) * 2))
+    small, large = np.linalg.eigvalsh([[xx, xy], [xy, yy]])
+    return (cx, cy), np.sqrt(max(small, 0) / large), np.arctan2(2 * xy, xx - yy) / 2
+
+
+def _rings(source: _Source, center, ratio: float, angle: float):
+    """The disc face-on: ``u = ln r`` of the rings, and each ring's light relative to its mean, less 1."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    y, x = np.indices(source.light.shape)
+    dx, dy = x - center[0], y - center[1]
+    r = np.hypot(dx * cos + dy * sin, (dy * cos - dx * sin) / ratio)
+    own = source.labels == source.label
+    order = np.argsort(r[own])
+    growth = np.cumsum(source.light[own][order])
+    half = r[own][order][np.searchsorted(growth, growth[-1] / 2)]
+
+    u = np.linspace(*np.log(np.multiply(ANNULUS, max(half, 2.0))), RINGS)
+    radius, theta = np.exp(u)[:, None], np.arange(ANGLES) * 2 * np.pi / ANGLES
+    a, b = radius * np.cos(theta), ratio * radius * np.sin(theta)
+    place = [center[1] + a * sin + b * cos, center[0] + a * cos - b * sin]
+    light = ndimage.map_coordinates(source.light, place, order=1, mode="nearest")
+    other = (source.labels > 0) & ~own
+    known = ndimage.map_coordinates((~other).astype(float), place, order=0, mode="constant")
+    mean = (light * known).sum(1, keepdims=True) / known.sum(1, keepdims=True).clip(1)
+    return u, known * (light / mean.clip(1e-9) - 1).clip(-1, 2)
+
+
+def _power(u, contrast):
+    """Share of the contrast's variance that each spiral ``(m, p)`` explains, ``(6, len(WINDING))``.
+
+    Spirals steeper than 45 degrees count as none: bars, and discs whose inclination was misjudged, have ``p`` near 0.
+    """
+    contrast = contrast - contrast.mean(1, keepdims=True)
+    modes = np.fft.rfft(contrast, axis=1)[:, 1 : MOST_ARMS + 1]
+    amplitude = np.exp(-1j * np.outer(WINDING, u)) @ modes
+    power = 2 * np.abs(amplitude.T) ** 2 / (contrast.size * (contrast**2).sum()).clip(1e-30)
+    return np.where(np.abs(WINDING) >= np.arange(1, MOST_ARMS + 1)[:, None], power, 0)
+
+
+def _check_maps(maps) -> np.ndarray:
+    if isinstance(maps, torch.Tensor):
+        maps = maps.detach().cpu().numpy()
+    if not isinstance(maps, np.ndarray) or maps.dtype.kind != "f":
+        got = f"dtype {maps.dtype}" if isinstance(maps, np.ndarray) else type(maps).__name__
+        raise TypeError(f"maps: got {got}, expected floating brightness of shape (n, H, W)")
+    if maps.ndim != 3 or not len(maps) or min(maps.shape[1:]) < 16:
+        raise ValueError(f"maps: got shape {maps.shape}, expected (n, H, W) of at least 16 pixels")
+    if not np.isfinite(maps).all():
+        raise ValueError("maps: holds NaN or infinity, expected finite values")
+    return maps.astype(np.float64, copy=False)

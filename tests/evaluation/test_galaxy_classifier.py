@@ -1,0 +1,108 @@
+"""The shipped galaxy classifier: accurate for each kind, sees mirrors, calibrated, undecided without a galaxy."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import ood_helpers as ood
+from ood_helpers.domains.skies import GALAXY_KINDS
+from ood_helpers.evaluation.morphology import brightness, spiral_arms
+from ood_helpers.evaluation.scorer import GALAXIES, load_scorer, recognition
+
+HELD_OUT, N = 77, 360  # a seed of which no picture was used in training
+
+
+@pytest.fixture(scope="module")
+def galaxies():
+    """Images, and the number of each one's kind."""
+    return ood.load_domain("galaxy", N, 64, HELD_OUT), ood.domain_parameters("galaxy", N, HELD_OUT)["kind"]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_scorer(GALAXIES)
+
+
+def called(classifier, images):
+    return classifier.probabilities(images).argmax(1).numpy()
+
+
+def test_it_knows_the_six_kinds_and_weighs_little(classifier):
+    assert classifier.domains == GALAXY_KINDS
+    assert sum(file.stat().st_size for file in GALAXIES.iterdir()) < 1e6
+
+
+def test_it_is_right_on_held_out_galaxies_of_each_kind(classifier, galaxies):
+    images, kind = galaxies
+    right = called(classifier, images) == kind
+    assert right.mean() >= 0.98
+    assert all(right[kind == k].mean() >= 0.95 for k in range(6))
+    assert min(classifier.record["held_out"]["accuracy_by_class"].values()) >= 0.98
+
+
+def test_in_a_mirror_a_spiral_winds_the_other_way_and_others_stay_what_they_are(classifier, galaxies):
+    images, kind = galaxies
+    other = np.array([0, 2, 1, 3, 4, 5])[kind]
+    for axis in (-1, -2):
+        assert (called(classifier, images.flip(axis)) == other)[kind != 5].mean() >= 0.97
+    assert (called(classifier, images.rot90(1, (2, 3))) == kind)[kind != 5].mean() >= 0.97
+
+
+def test_it_agrees_with_the_fourier_transform_on_the_hand_of_spirals(classifier, galaxies):
+    images, _ = galaxies
+    found = spiral_arms(brightness(images[:120]))
+    winding = (found.hand != 0) & found.hand.notna()
+    hand = np.array([0, 1, -1, 0, 0, 0])[called(classifier, images[:120])]
+    assert winding.sum() > 30 and (hand == found.hand)[winding].mean() >= 0.97
+
+
+def test_its_probabilities_are_calibrated(classifier, galaxies):
+    assert classifier.record["held_out"]["calibration_error"] < 0.02
+    images, kind = galaxies
+    confidence, guess = classifier.probabilities(images).max(1)
+    sure = (confidence >= 0.9).numpy()
+    assert (guess.numpy() == kind)[sure].mean() >= 0.97 and sure.mean() >= 0.9
+
+
+def test_real_galaxies_are_recognized_and_every_kind_has_its_share(galaxies):
+    images, kind = galaxies
+    found = recognition(images)
+    assert found.rate >= 0.9 and found.entropy < 0.1 and found.n == N
+    shares = np.bincount(kind, minlength=6) / N
+    np.testing.assert_allclose(list(found.distribution.values()), shares, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.randn(60, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1),
+        0.3 * torch.randn(60, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1) - 0.6,
+    ],
+    ids=["noise", "faint noise"],
+)
+def test_without_a_galaxy_it_is_undecided(images):
+    found = recognition(images)
+    assert found.rate <= 0.1 and found.entropy >= 0.6
+
+
+@pytest.mark.parametrize("name", ["dog", "cat", "face", "church", "bedroom", "sketch", "radiation"])
+def test_other_domains_are_not_galaxies(name):
+    assert recognition(ood.load_domain(name, 40, 64, HELD_OUT)).rate <= 0.1
+
+
+def test_the_numbers_of_known_probabilities():
+    odds = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.9, 0.1], [0.2, 0.8]])
+    found = recognition(torch.zeros(4, 3, 8, 8), SimpleNamespace(domains=("a", "b"), probabilities=lambda x: odds))
+    assert found.rate == 0.5 and found.n == 4
+    assert found.distribution == pytest.approx({"a": 0.65, "b": 0.35})
+    terms = [0, 1, -(0.9 * math.log2(0.9) + 0.1 * math.log2(0.1)), -(0.2 * math.log2(0.2) + 0.8 * math.log2(0.8))]
+    assert found.entropy == pytest.approx(sum(terms) / 4, rel=1e-6)
+    assert str(found) == "0.50 (0.15 to 0.85, n = 4)"
+
+
+def test_a_level_that_is_no_probability_is_refused():
+    with pytest.raises(ValueError, match="level: got 90, expected a number from 0 to 1"):
+        recognition(torch.zeros(1, 3, 64, 64), level=90)
