@@ -52,6 +52,8 @@ class ScorerRecipe:
     repaint : float
         Share of the images that take on mean and contrast of each channel from another image of the batch, of whatever
         domain: a dark red dog is still a dog.
+    faintest : float
+        Least contrast, the standard deviation of a channel, that such an image takes on.
     others : int
         Pictures that show none of the classes, half of them from the other drawn domains and half of clouds and noise,
         for which the classifier is trained to be undecided (outlier exposure, Hendrycks et al. 2019).
@@ -72,6 +74,7 @@ class ScorerRecipe:
     tint: float = 0.5
     mirror: bool = True
     repaint: float = 0.5
+    faintest: float = 1e-3
     others: int = 0
 
 
@@ -83,11 +86,11 @@ GALAXIES = {
     "seed": TRAINING_SEED + 20,
     "noise": 0.2,
     "mirror": False,
-    "repaint": 0.0,
+    "faintest": 0.05,
     "others": 3_000,
 }
 """What the galaxy classifier differs by: arms are faint, in a mirror they wind the other way, and some others are
-plain, so that a galaxy with their contrast would be none."""
+plain: a galaxy with their contrast would be none."""
 
 
 def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generator) -> torch.Tensor:
@@ -104,7 +107,7 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generat
     grid = functional.affine_grid(place, list(images.shape), align_corners=False)
     x = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
-    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True).clamp_min(1e-3)
+    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True).clamp_min(recipe.faintest)
     other = torch.randperm(len(x), generator=generator)
     repainted = mean[other] + (x - mean) / std * std[other]
     x = torch.where(uniform(0, 1, 1, 1, 1) < recipe.repaint, repainted, x)

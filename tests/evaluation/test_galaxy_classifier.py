@@ -80,8 +80,9 @@ def test_real_galaxies_are_recognized_and_every_kind_has_its_share(galaxies):
     [
         torch.randn(60, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1),
         0.3 * torch.randn(60, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1) - 0.6,
+        torch.linspace(-1, 1, 60)[:, None, None, None].expand(-1, 3, 64, 64),
     ],
-    ids=["noise", "faint noise"],
+    ids=["noise", "faint noise", "plain"],
 )
 def test_without_a_galaxy_it_is_undecided(images):
     found = recognition(images)
