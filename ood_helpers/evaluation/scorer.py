@@ -164,7 +164,9 @@ def recognition(images: torch.Tensor, scorer: DomainScorer | None = None, *, lev
     """Ask whether one could reliably classify images into one of the known categories (Sec. E.1).
 
     The level is compared with a calibrated probability: of the galaxies held out from the classifier that it puts
-    into a class with probability 0.9, nine of ten belong there. What shows no galaxy at all has no such guarantee.
+    into a class with probability 0.9, nine of ten belong there. What shows no galaxy at all has no such
+    guarantee; the shipped classifier was trained to be undecided about other domains, clouds and noise. Two galaxies
+    printed over each other it mostly calls one: see `ood_helpers.evaluation.diversity.double_exposures`.
 
     Parameters
     ----------

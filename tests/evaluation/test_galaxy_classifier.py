@@ -89,6 +89,28 @@ def test_without_a_galaxy_it_is_undecided(images):
     assert found.rate <= 0.1 and found.entropy >= 0.6
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: (x + 1) / 4 - 1,
+        lambda x: 0.3 * x,
+        lambda x: x.mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        lambda x: x.flip(1),
+        lambda x: (x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1),
+    ],
+    ids=["darker", "paler", "gray", "other colors", "noise"],
+)
+def test_it_overlooks_what_leaves_the_shape(classifier, galaxies, change):
+    images, kind = galaxies
+    assert (called(classifier, change(images)) == kind).mean() >= 0.97
+
+
+def test_a_dog_that_shines_through_makes_it_less_sure(galaxies):
+    dogs = ood.load_domain("dog", 60, 64, HELD_OUT)
+    rates = [recognition(torch.lerp(galaxies[0][:60], dogs, share)).rate for share in (0.0, 0.35, 0.7)]
+    assert rates[0] >= 0.95 and rates[1] <= 0.6 and rates[2] <= 0.1
+
+
 @pytest.mark.parametrize("name", ["dog", "cat", "face", "church", "bedroom", "sketch", "radiation"])
 def test_other_domains_are_not_galaxies(name):
     assert recognition(ood.load_domain(name, 40, 64, HELD_OUT)).rate <= 0.1
