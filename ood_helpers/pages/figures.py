@@ -124,6 +124,26 @@ def curves(
     return ax
 
 
+def dots(values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax, floor: Mapping[str, float] | None = None):
+    """Draw a row for each name, with a mark for each label, on a logarithmic axis.
+
+    ``values`` maps a label to its ``{name: x}``, ``floor`` a name to the ``x`` up to which its row is shaded. Returns
+    the axes.
+    """
+    names = list(next(iter(values.values())))
+    for row, name in enumerate(names if floor else ()):
+        ax.barh(row, floor[name], height=0.8, color="0.85", zorder=0, label="" if row else "chance")
+    offsets = np.linspace(-0.22, 0.22, len(values))
+    for mark, offset, (label, found) in zip("osD^vP*X", offsets, values.items(), strict=False):
+        places = np.arange(len(names)) + offset
+        ax.plot([found[name] for name in names], places, mark, markersize=5.5, label=label, zorder=2)
+    ax.set(xscale="log", xlabel=xlabel, yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+    ax.set_yticklabels(names)
+    ax.grid(axis="y", visible=False)
+    sns.despine(ax=ax)
+    return ax
+
+
 def _numbers(labels) -> list[int]:
     """Number labels for colors and markers: a domain has the same number in all figures, other labels what is left."""
     taken = {label: list_domains().index(label) for label in labels if label in list_domains()}

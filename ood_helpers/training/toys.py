@@ -79,6 +79,7 @@ SHORTER = {"steps": 1_500, "decay": 4_200}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
+    "toy-dog-cosine-fixed": Recipe(schedule="cosine"),  # a control of chapter 10, not shipped
     "toy-face": Recipe(domain="face", **SHORTER),
     "toy-church": Recipe(domain="church", **SHORTER),
     "toy-bedroom": Recipe(domain="bedroom", **SHORTER),

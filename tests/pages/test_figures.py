@@ -53,3 +53,12 @@ def test_a_sheet_is_read_back_as_it_was_written(tmp_path):
     assert np.abs(sheet[1, 2] - figures.to_picture(images[5])).max() <= 0.5 / 255 + 1e-6
     with pytest.raises(ValueError, match="size: got 7, but the sheet"):
         figures.read_sheet(tmp_path / "sheet.png", size=7)
+
+
+def test_dots_stand_where_the_values_are_and_the_floor_reaches_where_it_should():
+    _, (ax,) = figures.panels(1)
+    found = {"a": {"x": 0.1, "y": 3.0}, "b": {"x": 0.2, "y": 1.0}}
+    figures.dots(found, xlabel="distance", ax=ax, floor={"x": 0.15, "y": 0.4})
+    assert [list(line.get_xdata()) for line in ax.lines] == [[0.1, 3.0], [0.2, 1.0]]
+    assert [patch.get_width() for patch in ax.patches] == [0.15, 0.4]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
