@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from huggingface_hub import snapshot_download
 
 from ..checks import check_choice
 from . import original, schedules
 from .frozen import FrozenModel, NetworkPredictor
 
 TOYS = Path(str(files(__package__) / "toys"))
+CONFIGS = {"unet": "config.json", "scheduler": "scheduler_config.json"}
+WEIGHTS = "diffusion_pytorch_model"
 
 
 def list_models() -> tuple[str, ...]:
@@ -37,6 +41,7 @@ def model_record(name: str) -> dict:
 def load_model(
     name_or_path: str | os.PathLike,
     *,
+    variant: str | None = None,
     attention_head_dim: int | None = None,
     image_size: int = 256,
     schedule: str = "linear",
@@ -47,9 +52,13 @@ def load_model(
     Parameters
     ----------
     name_or_path : str or path
-        A shipped model (`list_models`); a folder written by ``DDPMPipeline.save_pretrained``; a checkpoint file of
-        OpenAI's improved or guided diffusion or of the DDPM of DDIM and SDEdit, which is converted once; or, from the
-        hub, an id such as ``"google/ddpm-church-256"``.
+        A shipped model (`list_models`); a folder with a `UNet2DModel` and its scheduler, as ``DDPMPipeline`` and its
+        kin save them or as a copy of a hub repository has them; a checkpoint file of OpenAI's improved or guided
+        diffusion or of the DDPM of DDIM and SDEdit, which is converted once; or, from the hub, an id such as
+        ``"google/ddpm-church-256"``, whose moving average is ``"google/ddpm-ema-church-256"``. What was fetched from
+        the hub once is found in its cache without a network.
+    variant : str, optional
+        Which weights, where a folder or repository holds several: ``"ema"`` for ``diffusion_pytorch_model.ema.*``.
     attention_head_dim, image_size, schedule
         What a checkpoint file does not reveal, see `ood_helpers.models.original.load_original`; otherwise of no effect.
     device : str or torch.device, optional
@@ -63,7 +72,7 @@ def load_model(
     Raises
     ------
     FileNotFoundError
-        If the name is no shipped model and no folder, and does not look like a hub id.
+        If the name is no shipped model, no folder and no hub id, or the hub lacks it or cannot be reached.
     ValueError
         If the folder or file holds another kind of model, weights that do not fit its configuration, or code.
     """
@@ -71,15 +80,16 @@ def load_model(
     name = str(name_or_path)
     shipped = TOYS / name
     if name in list_models():
-        network, scheduler = _read_folder(shipped)
+        network, scheduler = _read_folder(shipped, variant)
     elif Path(name_or_path).is_dir():
-        network, scheduler = _read_folder(Path(name_or_path))
+        network, scheduler = _read_folder(Path(name_or_path), variant)
     elif Path(name_or_path).suffix in original.SUFFIXES:
+        if variant is not None:
+            raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")
         hidden = {"attention_head_dim": attention_head_dim, "image_size": image_size, "schedule": schedule}
         network, scheduler = original.load_original(name_or_path, **hidden)
-    elif name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~")):
-        pipeline = DDPMPipeline.from_pretrained(name)
-        network, scheduler = pipeline.unet, pipeline.scheduler
+    elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+        network, scheduler = _read_folder(_download(name, variant), variant)
     else:
         raise FileNotFoundError(
             f"name_or_path: got {name!r}, expected a shipped model ({', '.join(list_models())}),"
@@ -100,6 +110,8 @@ def freeze(network: UNet2DModel, scheduler, name: str) -> FrozenModel:
     if kind != "epsilon":
         raise ValueError(f"scheduler: predicts {kind!r}, expected a model that predicts the noise ('epsilon')")
     config = network.config
+    if config.class_embed_type is not None or config.num_class_embeds is not None:
+        raise ValueError("network: conditions on a class, expected an unconditional one")
     if config.out_channels not in (config.in_channels, 2 * config.in_channels):
         raise ValueError(
             f"network: maps {config.in_channels} to {config.out_channels} channels,"
@@ -131,14 +143,72 @@ def save_model(model: FrozenModel, folder: str | os.PathLike) -> Path:
     return Path(folder)
 
 
-def _read_folder(folder: Path):
-    if not (folder / "model_index.json").exists():
-        raise ValueError(f"name_or_path: {folder} has no model_index.json, expected the folder of a saved DDPMPipeline")
-    for part in ("unet", "scheduler"):
-        if not (folder / part).is_dir():
-            raise ValueError(f"name_or_path: {folder} has no folder {part!r}, expected an unconditional DDPMPipeline")
+def _download(name: str, variant: str | None) -> Path:
+    """Return the hub's local copy of what is read of a repository; weights in safetensors if there are any."""
+    configs = [place for part, config in CONFIGS.items() for place in (config, f"{part}/{config}")]
     try:
-        network = UNet2DModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False, torch_dtype=torch.float32)
+        for weights in _weight_files(variant):
+            patterns = [*configs, weights, f"unet/{weights}"]
+            folder = Path(snapshot_download(name, allow_patterns=patterns))
+            if any((folder / place).is_file() for place in patterns[-2:]):
+                break
+    except Exception as error:  # of the hub, of HTTP or of the disk: the classes differ from version to version
+        raise FileNotFoundError(
+            f"name_or_path: {name!r} is no folder here, and the hub did not give it; without a network, give the folder"
+            f" of a copy, such as `hf download {name} --local-dir FOLDER` makes ({type(error).__name__}: {error})"
+        ) from error
+    return folder
+
+
+def _weight_files(variant: str | None) -> list[str]:
+    stem = f"{WEIGHTS}.{variant}" if variant else WEIGHTS
+    return [f"{stem}.safetensors", f"{stem}.bin"]
+
+
+def _read_folder(folder: Path, variant: str | None = None):
+    """Read network and scheduler, from folders of their own or, as the first repositories had them, side by side."""
+    places = {}
+    for part, config in CONFIGS.items():
+        places[part] = next((place for place in (folder / part, folder) if (place / config).is_file()), None)
+        if places[part] is None:
+            raise ValueError(
+                f"name_or_path: {folder} has neither {part}/{config} nor {config}, expected an unconditional"
+                " DDPMPipeline: a UNet2DModel and its scheduler"
+            )
+    return _read_network(places["unet"], variant), _read_scheduler(places["scheduler"])
+
+
+def _read_network(place: Path, variant: str | None) -> UNet2DModel:
+    weights = next((place / name for name in _weight_files(variant) if (place / name).is_file()), None)
+    if weights is None:
+        there = ", ".join(sorted(file.name for file in place.glob(f"{WEIGHTS}.*"))) or "none"
+        raise ValueError(
+            f"variant: got {variant!r}, but {place} has no {' and no '.join(_weight_files(variant))};"
+            f" its weights are: {there}"
+        )
+    safe = weights.suffix == ".safetensors"
+    how = {"variant": variant, "use_safetensors": safe, "low_cpu_mem_usage": False, "torch_dtype": torch.float32}
+    try:
+        network, found = UNet2DModel.from_pretrained(place, output_loading_info=True, **how)
     except (RuntimeError, OSError, ValueError, TypeError) as error:
-        raise ValueError(f"name_or_path: {folder / 'unet'} does not hold a matching UNet2DModel: {error}") from error
-    return network, DDPMScheduler.from_pretrained(folder / "scheduler")
+        if not safe:
+            original.read_state(weights)  # says what is wrong with a pickle: code, or damage
+        raise ValueError(f"name_or_path: {place} does not hold a matching UNet2DModel: {error}") from error
+    wrong = [f"lacks {name}" for name in sorted(found["missing_keys"])]
+    wrong += [f"has {name} besides" for name in sorted(found["unexpected_keys"])]
+    if wrong:  # diffusers warns, and fills the gaps with random numbers
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"name_or_path: {place} does not hold a matching UNet2DModel: {weights.name} {'; '.join(wrong[:3])}{more}"
+        )
+    return network
+
+
+def _read_scheduler(place: Path) -> DDPMScheduler:
+    config = json.loads((place / CONFIGS["scheduler"]).read_text())
+    if not config.get("beta_schedule") and config.get("trained_betas") is None:
+        raise ValueError(
+            f"name_or_path: {place} holds a {config.get('_class_name')}, which has no betas;"
+            " expected the scheduler of a DDPM, such as DDPMScheduler or DDIMScheduler"
+        )
+    return DDPMScheduler.from_pretrained(place)

@@ -138,6 +138,8 @@ def family(state: dict[str, torch.Tensor]) -> str:
         return "openai"
     if "down.0.block.0.norm1.weight" in state:
         return "ddpm"
+    if "time_embedding.linear_1.weight" in state:
+        raise ValueError("path: holds the weights of a diffusers network, expected the folder with its config.json")
     some = ", ".join(sorted(state)[:3])
     raise ValueError(
         f"path: holds names such as {some}; expected those of OpenAI's improved or guided diffusion"
