@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; `torch` is imported only once a command runs."""
-    parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__)
+    more = "`python -m ood_helpers COMMAND --help` has examples and all options of a command."
+    parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__, epilog=more)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    train = commands.add_parser(
+    train = _command(
+        commands,
         "train",
-        help="train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
-        description="Train a network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half "
-        "precision, training.json with the loss, and samples.png; the same command continues an interrupted run. "
-        "A scorer's folder holds its weights and scorer.json with its accuracy.",
+        "train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
+        "A network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half precision, "
+        "training.json with the loss, and samples.png; the same command continues an interrupted run. A scorer's "
+        "folder holds its weights and scorer.json with its accuracy.",
     )
     train.add_argument(
         "model", help="a toy model's name, such as toy-dog; or domain-scorer, domain-embedding, galaxy-classifier"
     )
     train.add_argument("--output", required=True, help="folder for the model and its checkpoint")
-    train.add_argument("--steps", type=int, help="optimiser steps, if not the recipe's")
+    train.add_argument("--steps", type=int, help="optimizer steps, if not the recipe's")
     train.add_argument("--images", type=int, help="training pictures (for a scorer: of each class)")
     train.add_argument("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
     train.add_argument("--threads", type=int, help="processor threads, by default torch's choice")
@@ -30,48 +33,158 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-SHARED = """Under `torchrun --nproc_per_node 8` or `accelerate launch` the same command spreads over processes, one for
-each GPU, and with a shared folder over machines: batches are claimed one by one, so processes may come and go. Whatever
-was interrupted, killed or ran out of disk goes on when the command is given again."""
+METHODS = {
+    "centred": "a latent and those nearest to it, combined about the mean of all",
+    "interpolate": "halfway between two latents, along an arc: the paper's Algorithm 1",
+    "slerp-gaussian": "on an arc from a latent to a draw of gaussian: the official code",
+    "gaussian": "about the mean, with one variance: the paper's Sec. 3.1",
+    "gaussian-diagonal": "about the mean, with a variance for each pixel",
+    "spectrum": "about the mean, with the power spectrum of the latents",
+}
+SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+SCHEDULES = ("linear", "cosine")
+MANY = """many processes:
+  torchrun --nproc_per_node 8 -m ood_helpers {name} ...
+  accelerate launch --multi_gpu --num_processes 8 -m ood_helpers {name} ...
+  Either starts eight processes, one for each GPU; with --device cpu they share the processor. (But not `accelerate
+  launch --cpu`: it starts one, whatever --num_processes says.) Machines that share the folders join by the same
+  command. Batches are claimed one by one and no process waits for a message, so processes may come and go: what was
+  interrupted, killed, or ran out of disk or memory goes on when the command is given again.
+"""
+EXITS = """exit codes:
+  0  done
+  1  an error that you can mend, named on stderr; what is done is kept
+  2  an option that is missing or wrong
+  130  interrupted
+"""
+EXAMPLES = {
+    "train": """examples:
+  python -m ood_helpers train toy-dog --output runs/toy-dog
+  python -m ood_helpers train toy-dog --output runs/short --steps 300
+""",
+    "invert": """examples:
+  python -m ood_helpers invert --model toy-dog --domain church --images 200
+  python -m ood_helpers invert --model google/ddpm-celebahq-256 --domain ~/galaxies --images 2000 --solver dpm2m
+""",
+    "sample": """examples:
+  python -m ood_helpers sample --model toy-dog --domain church --images 200 --output new-churches
+  python -m ood_helpers sample --model toy-dog --domain church --images 200 --output arcs --method interpolate
+""",
+    "study": """examples:
+  python -m ood_helpers study --model toy-dog --domain church --own dog --output church.json
+""",
+}
 
 
 def _add_study_commands(commands) -> None:
     texts = {
-        "invert": ("invert images of a domain into a store of latents", "Prints the folder of the store."),
-        "sample": ("draw new latents among inverted ones and denoise them", "Inverts first what is missing."),
-        "study": ("measure what the chapters measure, for one domain", "Writes a JSON file and prints a summary."),
+        "invert": (
+            "invert images of a domain into a store of latents",
+            "The store is a folder within --folder, named after model, domain and settings; its name is printed. "
+            "Images that it holds already are not inverted again. `ood_helpers.LatentStore(folder)` opens it.",
+            "",
+        ),
+        "sample": (
+            "draw new latents among inverted ones and denoise them into images",
+            "Inverts first what is missing, as `invert` does, then draws by --method and writes numbered PNG files.",
+            " --output FOLDER",
+        ),
+        "study": (
+            "measure what the chapters measure, for one unseen domain",
+            "Inverts what is missing of the unseen domain and of the model's own. Of both it measures the error of the "
+            "round trip and the Gaussianity and geometry of the latents; how far apart they lie and how well a plane "
+            "separates them; and of images newly drawn by --method diversity and mode interference. Writes a JSON file "
+            "and prints a summary. Processes share the inversions; the first one measures.",
+            " --own DOMAIN --output FILE",
+        ),
     }
-    for name, (short, what) in texts.items():
-        command = commands.add_parser(name, help=short, description=f"{short.capitalize()}. {what}", epilog=SHARED)
-        command.add_argument("--model", required=True, help="shipped name, folder, checkpoint file or hub id")
-        command.add_argument("--domain", required=True, help="name, such as church, or folder of images or FITS files")
+    solvers = "ddim (the paper's, default), dpm2m (more exact), ab2, heun, ddim-fixed-point"
+    precisions = "of the network: float32, bfloat16, float16, or auto (default), the faster one of the first two"
+    for name, (short, what, needed) in texts.items():
+        command = _command(commands, name, short, what, _ways(name), MANY.format(name=name))
+        command.usage = f"%(prog)s --model MODEL --domain DOMAIN{needed} [options]"
+        group = command.add_argument_group("model and images").add_argument
+        group("--model", required=True, help="shipped name, folder, checkpoint file or hub id")
+        group("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
+        group(
+            "--attention-head-dim", type=int, metavar="N", help="of an OpenAI checkpoint file: 64 in the published ones"
+        )
+        group("--image-size", type=int, metavar="N", default=256, help="of a checkpoint file (default: %(default)s)")
+        group("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
+        group("--domain", required=True, help="name, such as church, or folder of images or FITS files")
         # names that are no beginning of torchrun's own options, which would take them
-        command.add_argument("--images", type=int, default=200, help="how many to invert (default: %(default)s)")
-        command.add_argument("--folder", default="latents", help="of the stores (default: %(default)s)")
-        command.add_argument("--timestep", type=int, default=800, help="timestep of the latents (default: %(default)s)")
-        command.add_argument("--steps", type=int, default=50, help="of the walk (default: %(default)s)")
-        command.add_argument("--solver", default="ddim", help="ddim (the paper's, default), dpm2m, ab2, heun ...")
-        command.add_argument("--precision", default="auto", help="float32, bfloat16, float16 or auto (default)")
-        command.add_argument("--seed", type=int, default=0, help="which images (default: %(default)s)")
-        command.add_argument("--device", help="by default this process's GPU, if there is one")
-        command.add_argument("--attention-head-dim", type=int, help="of an OpenAI checkpoint: 64 in the published ones")
-        command.add_argument("--image-size", type=int, default=256, help="of a checkpoint file (default: %(default)s)")
-        command.add_argument("--schedule", default="linear", help="of a checkpoint file: linear (default) or cosine")
+        group("--images", type=int, metavar="N", default=200, help="how many to invert (default: %(default)s)")
+        group("--seed", type=int, metavar="N", default=0, help="which images (default: %(default)s)")
+        group("--folder", default="latents", help="where the stores are (default: %(default)s)")
+        group = command.add_argument_group("walk").add_argument
+        group("--timestep", type=int, metavar="N", default=800, help="timestep of the latents (default: %(default)s)")
+        group(
+            "--steps",
+            type=int,
+            metavar="N",
+            default=50,
+            help="evaluations of the network, if of first order (default: 50)",
+        )
+        group("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
+        group("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
+        group(
+            "--batch-size",
+            type=int,
+            metavar="N",
+            default=16,
+            help="images at a time, 1 to 16 (default); less takes less memory",
+        )
+        group("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
         if name != "invert":
-            command.add_argument("--method", default="centred", help="way to draw (default: %(default)s)")
-            command.add_argument("--neighbours", type=int, default=10, help="of centred (default: %(default)s)")
-            command.add_argument("--share", type=float, default=0.5, help="of centred (default: %(default)s)")
-            command.add_argument("--sampling-seed", type=int, default=0, help="of the draws (default: %(default)s)")
+            group = command.add_argument_group("new latents").add_argument
+            group("--method", choices=METHODS, metavar="WAY", default="centred", help="below (default: %(default)s)")
+            group(
+                "--neighbours",
+                type=int,
+                metavar="N",
+                default=10,
+                help="of centred: latents to combine (default: %(default)s)",
+            )
+            group(
+                "--share",
+                type=float,
+                metavar="X",
+                default=0.5,
+                help="of centred: weight of the first (default: %(default)s)",
+            )
+            group(
+                "--weight",
+                type=float,
+                metavar="X",
+                default=0.5,
+                help="of interpolate, slerp-gaussian (default: %(default)s)",
+            )
+            group("--sampling-seed", type=int, metavar="N", default=0, help="of the draws (default: %(default)s)")
+        group = command.add_argument_group("results").add_argument if name != "invert" else None
         if name == "sample":
-            command.add_argument("--count", type=int, default=64, help="new images (default: %(default)s)")
-            command.add_argument("--output", required=True, help="folder for the images")
+            group("--count", type=int, metavar="N", default=64, help="new images (default: %(default)s)")
+            group("--output", required=True, help="folder for the images")
         if name == "study":
-            command.add_argument("--own", required=True, help="the domain that the model was trained on")
-            command.add_argument("--output", required=True, help="JSON file for the results")
+            group("--own", required=True, help="the domain that the model was trained on")
+            group("--output", required=True, help="JSON file for the results")
+
+
+def _ways(name: str) -> str:
+    lines = "".join(f"  {method:18} {what}\n" for method, what in METHODS.items())
+    return "" if name == "invert" else f"ways to draw new latents:\n{lines}"
+
+
+def _command(commands, name: str, short: str, what: str, *more: str):
+    """Add a command whose help ends with examples and exit codes, laid out as they are written here."""
+    text = textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100)
+    epilog = "\n".join(part for part in (EXAMPLES[name], *more, EXITS) if part)
+    layout = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=short, description=text, epilog=epilog, formatter_class=layout)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return 0, or 1 after an error that a user can mend."""
+    """Run one command; return 0, 1 after an error that a user can mend, or 130 if interrupted."""
     options = build_parser().parse_args(arguments)
     try:
         if options.command == "train":
@@ -80,14 +193,31 @@ def main(arguments: list[str] | None = None) -> int:
 
         getattr(commands, options.command)(options)
         return 0
-    except (ValueError, TypeError, OSError) as error:
+    except MemoryError as error:
+        return _out_of_memory(options, error)
+    except OSError as error:
+        kept = "; what is done is kept, and the same command goes on" if error.errno else ""
+        print(f"error: {error}{kept}", file=sys.stderr)
+        return 1
+    except (ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
-        print(f"error: out of memory; what is done is kept. {error}", file=sys.stderr)
-        return 1
+        return _out_of_memory(options, error)
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _out_of_memory(options, error: Exception) -> int:
+    size = getattr(options, "batch_size", 1)
+    remedy = f" with --batch-size {size // 2}" if size > 1 else ", or on a machine with more memory"
+    print(
+        f"error: out of memory; what is done is kept: give the command again{remedy}. {error}".rstrip(), file=sys.stderr
+    )
+    return 1
 
 
 def _train(options) -> int:

@@ -27,6 +27,7 @@ def invert_together(
     folder: str | os.PathLike,
     seed: int = 0,
     precision: str = "auto",
+    batch_size: int = BATCH,
     progress: bool = True,
     **walk,
 ) -> LatentStore:
@@ -40,6 +41,9 @@ def invert_together(
     model, domain, n, folder, seed, precision, progress
         As for `inverted_latents`; ``folder`` is shared by all machines. With ``precision="auto"`` machines of different
         kinds may disagree, and would fill two stores: name it.
+    batch_size : int
+        Images at a time, 16 at most: the size of a unit. A smaller one takes less memory, and changes latents by no
+        more than rounding.
     **walk
         ``t``, ``steps``, ``solver``, ``grid``.
 
@@ -54,6 +58,7 @@ def invert_together(
         As from `inverted_latents`. Calling it again goes on.
     """
     check_integer("n", n, 1)
+    check_integer("batch_size", batch_size, 1, BATCH)
     walk = {"t": 800, "steps": 50, "solver": "ddim", "grid": None} | walk
     with alone(Path(folder) / "stores.lock"):  # two would get into each other's way while making a new one
         store = open_store(folder, model, domain, seed, precision, walk)
@@ -63,7 +68,7 @@ def invert_together(
 
     def make(name: str) -> bytes:
         images = batch_of_images(model, domain, n, seed, starts[name])
-        found = invert(model, images, **walk, precision=precision, progress=False, batch_size=BATCH)
+        found = invert(model, images, **walk, precision=precision, progress=False, batch_size=batch_size)
         content = io.BytesIO()
         np.save(content, found.cpu().numpy().astype("<f4"))
         return content.getvalue()
@@ -85,7 +90,7 @@ def _collect(store: LatentStore, room: Path, n: int) -> None:
 
 
 def denoise_together(
-    model, latents: torch.Tensor, folder: str | os.PathLike, *, progress: bool = True, **walk
+    model, latents: torch.Tensor, folder: str | os.PathLike, *, batch_size: int = BATCH, progress: bool = True, **walk
 ) -> list[Path]:
     """Denoise latents into numbered PNG files, in every process that calls it with the same arguments.
 
@@ -96,7 +101,8 @@ def denoise_together(
         The same ``(n, C, H, W)`` in every process: drawing is cheap, walking is not.
     folder : path
         Shared by all machines, and for these latents alone: images that are there are not made again.
-    progress : bool
+    batch_size, progress
+        As for `invert_together`.
     **walk
         As for `denoise`, with ``eta = 0``.
 
@@ -105,13 +111,14 @@ def denoise_together(
     list of Path
         All ``n`` images, in order.
     """
+    check_integer("batch_size", batch_size, 1, BATCH)
     folder = Path(folder)
     starts = {f"{start:08d}.done": start for start in range(0, len(latents), BATCH)}
     rank, world = rank_and_world()
 
     def make(name: str) -> bytes:
         start = starts[name]
-        made = denoise(model, latents[start : start + BATCH], **walk, progress=False, batch_size=BATCH)
+        made = denoise(model, latents[start : start + BATCH], **walk, progress=False, batch_size=batch_size)
         for number, image in enumerate(made.clamp(-1, 1).cpu(), start):
             write_whole(folder / f"{number:08d}.png", _png(image))
         return b""

@@ -22,6 +22,20 @@ def rank_and_world() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
+def launch_note() -> str | None:
+    """Return what to say if a launcher was asked for several processes and started one, else None.
+
+    `accelerate launch --cpu --num_processes 2` does so without a word; it names a meeting point for the processes, but
+    no process has a number.
+    """
+    if {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
+        return (
+            "note: `accelerate launch` started one process only, as it does with --cpu; for more, give the command"
+            " under `torchrun --nproc_per_node N` or `accelerate launch --multi_gpu --num_processes N`"
+        )
+    return None
+
+
 def local_device():
     """Return the device of this process: the GPU with its number on this machine, if there is one.
 

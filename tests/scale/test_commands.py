@@ -1,5 +1,6 @@
 """The commands, by one process and by two real ones: the same indices, and the same latents within rounding."""
 
+import errno
 import json
 import os
 import signal
@@ -9,11 +10,19 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import ood_helpers as ood
+from ood_helpers import __main__ as command_line
 from ood_helpers.__main__ import build_parser, main
+from ood_helpers.kernels import runtime, walk
+from ood_helpers.latents import samplers
+from ood_helpers.models import schedules
+from ood_helpers.scale import commands, shared, units
 
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+ACCELERATE = ["accelerate.commands.launch", "--num_machines=1", "--mixed_precision=no", "--num_processes=2"]
 SMALL = ["--model", "toy-dog", "--timestep", "400", "--steps", "4", "--precision", "float32", "--device", "cpu"]
 
 
@@ -24,10 +33,10 @@ def store_in(folder):
     return store
 
 
-def launch(arguments, processes):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command, "-m", "ood_helpers", *arguments], env=environment, stderr=subprocess.PIPE)
+def launch(launcher, arguments):
+    environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE", "MASTER_ADDR")}
+    command = [sys.executable, "-m", *launcher, "-m", "ood_helpers", *arguments]
+    return subprocess.Popen(command, env=environment | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +56,10 @@ def test_the_command_does_what_the_notebook_does(single, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_latents_of_one(single, tmp_path):
+@pytest.mark.parametrize("launcher", [TORCHRUN, [*ACCELERATE, "--multi_gpu"]], ids=["torchrun", "accelerate"])
+def test_two_processes_make_the_latents_of_one(single, tmp_path, launcher):
     """The world has two processes indeed, and both work: each says who it is."""
-    run = launch(["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)], 2)
+    run = launch(launcher, ["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)])
     said = run.communicate(timeout=240)[1].decode()
     assert run.returncode == 0, said
     assert "process 0 of 2" in said and "process 1 of 2" in said
@@ -59,9 +69,20 @@ def test_two_processes_make_the_latents_of_one(single, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_launcher_that_starts_one_process_of_two_is_given_away(tmp_path):
+    """`accelerate launch --cpu` does so silently; the work is done all the same."""
+    arguments = ["invert", *SMALL[:4], "--steps", "1", "--device", "cpu", "--domain", "church", "--images", "2"]
+    run = launch([*ACCELERATE, "--cpu"], [*arguments, "--folder", str(tmp_path)])
+    said = run.communicate(timeout=240)[1].decode()
+    assert run.returncode == 0, said
+    assert "note: `accelerate launch` started one process only" in said and "process 1 of 2" not in said
+    assert len(store_in(tmp_path)) == 2
+
+
+@pytest.mark.slow
 def test_a_study_whose_workers_are_killed_goes_on(single, tmp_path):
     arguments = ["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)]
-    run = launch(arguments, 2)
+    run = launch(TORCHRUN, arguments)
     for _ in range(2400):
         if list(tmp_path.glob("*.units/*.npy")):
             break
@@ -76,7 +97,7 @@ def test_a_study_whose_workers_are_killed_goes_on(single, tmp_path):
     assert not list(tmp_path.glob("*.units"))
 
 
-def test_new_images_are_numbered_and_not_made_twice(single, tmp_path):
+def test_new_images_are_numbered_and_not_made_twice(single, tmp_path, capsys):
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "40", "--folder", str(single.path.parent)]
     arguments += ["--count", "5", "--output", str(tmp_path / "new"), "--neighbours", "4"]
     assert main(arguments) == 0
@@ -85,6 +106,9 @@ def test_new_images_are_numbered_and_not_made_twice(single, tmp_path):
     assert Image.open(files[0]).size == (64, 64)
     changed = [f.stat().st_mtime_ns for f in files]
     assert main(arguments) == 0
+    assert [f.stat().st_mtime_ns for f in files] == changed
+    assert main([*arguments, "--method", "gaussian"]) == 1
+    assert "holds images made by other settings, see settings.json there" in capsys.readouterr().err
     assert [f.stat().st_mtime_ns for f in files] == changed
 
 
@@ -96,7 +120,8 @@ def test_a_study_writes_what_the_chapters_measure(single, tmp_path, capsys):
     assert found["unseen"]["domain"] == "church" and len(found["unseen"]["reconstruction_error"]) == 24
     assert {"geometry", "gaussianity"} <= found["own"].keys()
     assert 0 <= found["separability"]["accuracy"] <= 1 and 0 <= found["interference"]["rate"] <= 1
-    assert "reconstruction MAE" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "reconstruction MAE" in said and "64 new images: diversity" in said and "mode interference" in said
 
 
 def test_errors_end_with_one_and_a_name(tmp_path, capsys):
@@ -104,10 +129,92 @@ def test_errors_end_with_one_and_a_name(tmp_path, capsys):
     assert "error: name_or_path: got 'toy-cat'" in capsys.readouterr().err
     assert main(["invert", *SMALL, "--domain", "nowhere", "--folder", str(tmp_path)]) == 1
     assert "error: name: got 'nowhere'" in capsys.readouterr().err
-    file = tmp_path / "file"
-    file.write_text("")
-    assert main(["invert", *SMALL, "--domain", "church", "--images", "2", "--folder", str(file)]) == 1
-    assert "error: " in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    (tmp_path / "file").write_text("")
+    what = [*SMALL, "--domain", "church", "--images", "4"]
+    assert main(["invert", *what, "--folder", str(tmp_path / "file")]) == 1
+    assert f"error: --folder: cannot write to '{tmp_path / 'file'}' (" in capsys.readouterr().err
+    for end in (["sample", *what], ["study", *what, "--own", "dog"]):
+        assert main([*end, "--folder", str(tmp_path), "--output", str(tmp_path / "file" / "new")]) == 1
+        assert "error: --output: cannot write to" in capsys.readouterr().err
+
+    def read_only(**options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(commands.tempfile, "TemporaryFile", read_only)
+    assert main(["invert", *what, "--folder", str(tmp_path)]) == 1
+    assert f"error: --folder: cannot write to '{tmp_path}' (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    arguments = ["sample", *SMALL, "--domain", "church", "--images", "20", "--folder", str(tmp_path)]
+    arguments += ["--output", str(tmp_path)]
+    assert main([*arguments, "--neighbours", "21"]) == 1
+    assert "error: neighbours: got 21, expected an integer from 2 to 20" in capsys.readouterr().err
+    assert main([*arguments, "--method", "interpolate", "--weight", "2"]) == 1
+    assert "error: weight: got 2.0" in capsys.readouterr().err
+
+
+def failing_at(monkeypatch, number, error):
+    """Let the inversion of a unit fail, the first being number 1."""
+    real, calls = shared.invert, []
+
+    def invert(*args, **options):
+        calls.append(options["batch_size"])
+        if len(calls) == number:
+            raise error
+        return real(*args, **options)
+
+    monkeypatch.setattr(shared, "invert", invert)
+    return calls
+
+
+def test_out_of_memory_keeps_what_is_done_and_smaller_batches_go_on(single, tmp_path, capsys, monkeypatch):
+    arguments = ["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)]
+    sizes = failing_at(monkeypatch, 2, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."))
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "error: out of memory; what is done is kept: give the command again with --batch-size 8. CUDA" in said
+    assert [file.name for file in tmp_path.glob("*.units/*.npy")] == ["00000000.npy"]
+    assert main([*arguments, "--batch-size", "8"]) == 0
+    assert sizes == [16, 16, 8, 8]
+    found = store_in(tmp_path).array
+    np.testing.assert_array_equal(found[:16], single.array[:16])
+    np.testing.assert_allclose(found, single.array, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "error: out of memory; what is done is kept: give the command again with --batch-size 8."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "again with --batch-size 8. DefaultCPUAllocator"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "left on device; what is done is kept, and the same command",
+        ),
+    ],
+    ids=["python", "torch", "disk"],
+)
+def test_trouble_on_the_way_is_told_with_its_remedy(tmp_path, capsys, monkeypatch, error, said):
+    failing_at(monkeypatch, 1, error)
+    assert main(["invert", *SMALL, "--domain", "church", "--images", "2", "--folder", str(tmp_path)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_interruption_is_told_by_the_exit_code(tmp_path, capsys, monkeypatch):
+    failing_at(monkeypatch, 1, KeyboardInterrupt())
+    assert main(["invert", *SMALL, "--domain", "church", "--images", "2", "--folder", str(tmp_path)]) == 130
+    assert "interrupted; what is done is kept" in capsys.readouterr().err
+
+
+def test_another_error_of_the_network_is_no_lack_of_memory(tmp_path, monkeypatch):
+    failing_at(monkeypatch, 1, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["invert", *SMALL, "--domain", "church", "--images", "2", "--folder", str(tmp_path)])
 
 
 def test_no_option_begins_one_of_torchrun_s_which_would_take_it():
@@ -120,8 +227,41 @@ def test_no_option_begins_one_of_torchrun_s_which_would_take_it():
     assert {(a, b) for a in ours for b in theirs if b.startswith(a)} == set()
 
 
-def test_the_help_of_each_command_says_how_to_use_many_gpus(capsys):
-    for command in ("invert", "sample", "study"):
-        with pytest.raises(SystemExit) as stop:
-            main([command, "--help"])
-        assert stop.value.code == 0 and "torchrun" in capsys.readouterr().out
+def help_of(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["train", "invert", "sample", "study"])
+def test_each_command_s_help_has_examples_that_parse_and_the_exit_codes(command, capsys):
+    said = help_of(command, capsys)
+    assert "exit codes:" in said and all(f"\n  {code}  " in said for code in (0, 1, 2, 130))
+    examples = [line.split() for line in said.splitlines() if line.startswith(f"  python -m ood_helpers {command} ")]
+    assert examples
+    for words in examples:
+        assert build_parser().parse_args(words[3:]).command == command
+    assert command == "train" or ("torchrun" in said and "accelerate launch --multi_gpu" in said)
+
+
+def test_the_choices_of_the_command_line_are_those_of_the_package(capsys):
+    """It names them itself, so that help does not wait for torch."""
+    assert tuple(sorted(command_line.METHODS)) == tuple(sorted(samplers.METHODS))
+    assert command_line.SOLVERS == walk.SOLVERS and command_line.SCHEDULES == schedules.SCHEDULES
+    assert command_line.PRECISIONS == ("auto", *runtime.PRECISIONS)
+    said = help_of("sample", capsys)
+    assert all(f"\n  {method} " in said for method in samplers.METHODS)
+    assert all(solver in said for solver in walk.SOLVERS)
+
+
+def test_a_lone_process_is_noted_only_if_more_were_asked_for(monkeypatch):
+    for name in ("ACCELERATE_USE_CPU", "MASTER_ADDR", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert units.launch_note() is None
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")  # accelerate launch --cpu --num_processes 1
+    assert units.launch_note() is None
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert "torchrun --nproc_per_node" in units.launch_note()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert units.launch_note() is None
