@@ -212,6 +212,17 @@ CLAIMS = {
             "Sec. 3.1, Table 1, E.1",
         ),
         Claim(
+            "known-categories",
+            "Generated galaxies can be classified into one of the known categories.",
+            "Sec. E.1",
+        ),
+        Claim(
+            "sky-sampling-better",
+            "Of galaxies and radiation fields, sampling from the frozen model makes better images than tuning toward a"
+            " direction.",
+            "Sec. E.1",
+        ),
+        Claim(
             "no-weight-touched",
             "New domains are reached without touching a weight, so nothing of the original domain is lost.",
             "Abstract, Sec. 3",

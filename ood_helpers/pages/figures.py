@@ -131,7 +131,7 @@ def dots(values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax, floor: M
     the axes.
     """
     names = list(next(iter(values.values())))
-    for row, name in enumerate(names if floor else ()):
+    for row, name in enumerate(names if floor is not None else ()):
         ax.barh(row, floor[name], height=0.8, color="0.85", zorder=0, label="" if row else "chance")
     offsets = np.linspace(-0.22, 0.22, len(values))
     for mark, offset, (label, found) in zip("osD^vP*X", offsets, values.items(), strict=False):
