@@ -3,12 +3,12 @@
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -80,19 +80,25 @@ def test_a_launcher_that_starts_one_process_of_two_is_given_away(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_study_whose_workers_are_killed_goes_on(single, tmp_path):
+def test_a_run_of_which_one_worker_is_killed_goes_on_when_given_again(single, tmp_path):
     arguments = ["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)]
     run = launch(TORCHRUN, arguments)
     for _ in range(2400):
         if list(tmp_path.glob("*.units/*.npy")):
             break
         time.sleep(0.05)
-    os.kill(run.pid, signal.SIGKILL)
-    subprocess.run(["pkill", "-KILL", "-f", str(tmp_path)], check=False)
-    run.wait(60)
-    before = {p.name: p.read_bytes() for p in tmp_path.glob("*.units/*.npy")}
-    assert before
-    assert main(arguments) == 0
+    workers = [child for child in psutil.Process(run.pid).children() if "ood_helpers" in child.cmdline()]
+    assert len(workers) == 2
+    workers[1].kill()
+    assert run.wait(60) != 0
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.units/*.npy")}
+    assert 1 <= len(kept) < 3
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = shared.batch_of_images
+        patch.setattr(shared, "batch_of_images", lambda *args: made.append(f"{args[-1]:08d}.npy") or real(*args))
+        assert main(arguments) == 0
+    assert sorted([*made, *kept]) == ["00000000.npy", "00000016.npy", "00000032.npy"]
     np.testing.assert_allclose(store_in(tmp_path).array, single.array, atol=2e-5)
     assert not list(tmp_path.glob("*.units"))
 
