@@ -130,7 +130,7 @@ def dots(values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax, floor: M
     ``values`` maps a label to its ``{name: x}``, ``floor`` a name to the ``x`` up to which its row is shaded. Returns
     the axes.
     """
-    names = list(next(iter(values.values())))
+    names = list(next(iter(values.values())).keys())
     for row, name in enumerate(names if floor is not None else ()):
         ax.barh(row, floor[name], height=0.8, color="0.85", zorder=0, label="" if row else "chance")
     offsets = np.linspace(-0.22, 0.22, len(values))
