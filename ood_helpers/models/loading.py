@@ -148,7 +148,7 @@ def _download(name: str, variant: str | None) -> Path:
     configs = [place for part, config in CONFIGS.items() for place in (config, f"{part}/{config}")]
     try:
         for weights in _weight_files(variant):
-            patterns = [*configs, weights, f"unet/{weights}"]
+            patterns = ["model_index.json", *configs, weights, f"unet/{weights}"]
             folder = Path(snapshot_download(name, allow_patterns=patterns))
             if any((folder / place).is_file() for place in patterns[-2:]):
                 break
@@ -167,6 +167,11 @@ def _weight_files(variant: str | None) -> list[str]:
 
 def _read_folder(folder: Path, variant: str | None = None):
     """Read network and scheduler, from folders of their own or, as the first repositories had them, side by side."""
+    index = folder / "model_index.json"
+    parts = json.loads(index.read_text()) if index.is_file() else {}
+    others = [part for part, kind in parts.items() if part not in CONFIGS and isinstance(kind, list) and any(kind)]
+    if others:  # an autoencoder, say: the network then works on codes, not on images
+        raise ValueError(f"name_or_path: {folder} has {', '.join(others)} besides a network and its scheduler")
     places = {}
     for part, config in CONFIGS.items():
         places[part] = next((place for place in (folder / part, folder) if (place / config).is_file()), None)

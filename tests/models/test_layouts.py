@@ -156,6 +156,19 @@ def test_a_scheduler_without_betas_is_refused(tmp_path):
         ood.load_model(tmp_path)
 
 
+def test_a_network_that_works_on_the_codes_of_an_autoencoder_is_refused(tmp_path):
+    write_repository(tmp_path, google_like(), side_by_side=False)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(json.dumps({**index, "vqvae": ["diffusers", "VQModel"]}))
+    with pytest.raises(ValueError, match="has vqvae besides a network and its scheduler"):
+        ood.load_model(tmp_path)
+
+
+def test_an_index_is_not_needed(tmp_path):
+    (write_repository(tmp_path, google_like()) / "model_index.json").unlink()
+    assert answers_as(ood.load_model(tmp_path, device="cpu"), google_like())
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The hub's cache in an empty folder, and no way to the hub."""
@@ -199,7 +212,8 @@ def test_of_a_repository_only_what_is_read_is_fetched(tmp_path, monkeypatch, kin
     monkeypatch.setattr(loading, "snapshot_download", fetch)
     assert answers_as(ood.load_model("google/ddpm-church-256", device="cpu"), google_like())
     fetched = sorted(file.name for file in Path(tmp_path / "here").iterdir())
-    assert fetched == ["config.json", f"diffusion_pytorch_model.{kinds[-1]}", "scheduler_config.json"]
+    weights = f"diffusion_pytorch_model.{kinds[-1]}"
+    assert fetched == ["config.json", weights, "model_index.json", "scheduler_config.json"]
 
 
 def test_whatever_goes_wrong_on_the_way_to_the_hub_is_told(monkeypatch):
