@@ -135,6 +135,8 @@ def test_errors_end_with_one_and_a_name(tmp_path, capsys):
     assert "error: name_or_path: got 'toy-cat'" in capsys.readouterr().err
     assert main(["invert", *SMALL, "--domain", "nowhere", "--folder", str(tmp_path)]) == 1
     assert "error: name: got 'nowhere'" in capsys.readouterr().err
+    assert main(["invert", *SMALL, "--variant", "ema", "--domain", "church", "--folder", str(tmp_path)]) == 1
+    assert "error: variant: got 'ema'" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, capsys, monkeypatch):
