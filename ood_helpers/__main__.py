@@ -1,4 +1,4 @@
-"""The command line: train a toy model; invert, sample and study a domain, on one machine or many."""
+"""The command line: train a toy model; invert, sample and study a domain on one machine or many; make paper tables."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ METHODS = {
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "cosine")
+FEATURES = ("scorer", "inception")
+DRAWING = ("sample", "study", "table")
 MANY = """many processes:
   torchrun --nproc_per_node 8 -m ood_helpers {name} ...
   accelerate launch --multi_gpu --num_processes 8 -m ood_helpers {name} ...
@@ -74,6 +76,12 @@ EXAMPLES = {
     "study": """examples:
   python -m ood_helpers study --model toy-dog --domain church --own dog --output church.json
 """,
+    "table": """examples:
+  python -m ood_helpers table 2 --model toy-dog --own dog --domain face --domain church --output tables
+  python -m ood_helpers table 1 --model google/ddpm-church-256 --own church=~/lsun/church \\
+                                --model google/ddpm-celebahq-256 --own face=~/celebahq \\
+                                --domain dog=~/afhq/dog --domain galaxy=~/galaxyzoo --images 1000 --output tables
+""",
 }
 
 
@@ -83,12 +91,12 @@ def _add_study_commands(commands) -> None:
             "invert images of a domain into a store of latents",
             "The store is a folder within --folder, named after model, domain and settings; its name is printed. "
             "Images that it holds already are not inverted again. `ood_helpers.LatentStore(folder)` opens it.",
-            "",
+            "--model MODEL --domain DOMAIN",
         ),
         "sample": (
             "draw new latents among inverted ones and denoise them into images",
             "Inverts first what is missing, as `invert` does, then draws by --method and writes numbered PNG files.",
-            " --output FOLDER",
+            "--model MODEL --domain DOMAIN --output FOLDER",
         ),
         "study": (
             "measure what the chapters measure, for one unseen domain",
@@ -96,71 +104,28 @@ def _add_study_commands(commands) -> None:
             "round trip and the Gaussianity and geometry of the latents; how far apart they lie and how well a plane "
             "separates them; and of images newly drawn by --method diversity and mode interference. Writes a JSON file "
             "and prints a summary. Processes share the inversions; the first one measures.",
-            " --own DOMAIN --output FILE",
+            "--model MODEL --domain DOMAIN --own DOMAIN --output FILE",
+        ),
+        "table": (
+            "make a table of the paper, ours beside theirs",
+            "Table 2, the error of round trips, and table 3, the geometry and separability of latents, of one model; "
+            "table 1, the distance of new images to other real ones, averaged over models. Give each --model its --own "
+            "domain, in the same order, and --domain as often as wanted. Names such as church say which number of the "
+            "paper stands beside; with NAME=FOLDER the images come from a folder. Writes table-N.csv into --output and "
+            "prints it. Processes share inversions and images; the first one measures.",
+            "{1,2,3} --model MODEL --own DOMAIN --domain DOMAIN --output FOLDER",
         ),
     }
-    solvers = "ddim (the paper's, default), dpm2m (more exact), ab2, heun, ddim-fixed-point"
-    precisions = "of the network: float32, bfloat16, float16, or auto (default), the faster one of the first two"
     for name, (short, what, needed) in texts.items():
         command = _command(commands, name, short, what, _ways(name), MANY.format(name=name))
-        command.usage = f"%(prog)s --model MODEL --domain DOMAIN{needed} [options]"
-        group = command.add_argument_group("model and images").add_argument
-        group("--model", required=True, help="shipped name, folder, checkpoint file or hub id")
-        group("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
-        group(
-            "--attention-head-dim", type=int, metavar="N", help="of an OpenAI checkpoint file: 64 in the published ones"
-        )
-        group("--image-size", type=int, metavar="N", default=256, help="of a checkpoint file (default: %(default)s)")
-        group("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
-        group("--domain", required=True, help="name, such as church, or folder of images or FITS files")
-        # names that are no beginning of torchrun's own options, which would take them
-        group("--images", type=int, metavar="N", default=200, help="how many to invert (default: %(default)s)")
-        group("--seed", type=int, metavar="N", default=0, help="which images (default: %(default)s)")
-        group("--folder", default="latents", help="where the stores are (default: %(default)s)")
-        group = command.add_argument_group("walk").add_argument
-        group("--timestep", type=int, metavar="N", default=800, help="timestep of the latents (default: %(default)s)")
-        group(
-            "--steps",
-            type=int,
-            metavar="N",
-            default=50,
-            help="evaluations of the network, if of first order (default: 50)",
-        )
-        group("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
-        group("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
-        group(
-            "--batch-size",
-            type=int,
-            metavar="N",
-            default=16,
-            help="images at a time, 1 to 16 (default); less takes less memory",
-        )
-        group("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
-        if name != "invert":
-            group = command.add_argument_group("new latents").add_argument
-            group("--method", choices=METHODS, metavar="WAY", default="centred", help="below (default: %(default)s)")
-            group(
-                "--neighbours",
-                type=int,
-                metavar="N",
-                default=10,
-                help="of centred: latents to combine (default: %(default)s)",
-            )
-            group(
-                "--share",
-                type=float,
-                metavar="X",
-                default=0.5,
-                help="of centred: weight of the first (default: %(default)s)",
-            )
-            group(
-                "--weight",
-                type=float,
-                metavar="X",
-                default=0.5,
-                help="of interpolate, slerp-gaussian (default: %(default)s)",
-            )
-            group("--sampling-seed", type=int, metavar="N", default=0, help="of the draws (default: %(default)s)")
+        command.usage = f"%(prog)s {needed} [options]"
+        several = {"action": "append"} if name == "table" else {}
+        if name == "table":
+            command.add_argument("table", type=int, choices=(1, 2, 3), help="which table of the paper")
+        _model_options(command, several)
+        _walk_options(command)
+        if name in DRAWING:
+            _drawing_options(command)
         group = command.add_argument_group("results").add_argument if name != "invert" else None
         if name == "sample":
             group("--count", type=int, metavar="N", default=64, help="new images (default: %(default)s)")
@@ -168,11 +133,64 @@ def _add_study_commands(commands) -> None:
         if name == "study":
             group("--own", required=True, help="the domain that the model was trained on")
             group("--output", required=True, help="JSON file for the results")
+        if name == "table":
+            group("--own", required=True, action="append", help="a model's training domain, NAME or NAME=FOLDER")
+            group("--count", type=int, metavar="N", default=200, help="table 1: new images (default: %(default)s)")
+            group("--features", choices=FEATURES, default="scorer", help="table 1: below (default: %(default)s)")
+            group("--output", required=True, help="folder for the table, and for the images of table 1")
+
+
+def _model_options(command, several: dict) -> None:
+    of_domain = (
+        "a domain: NAME, or NAME=FOLDER" if several else "name, such as church, or folder of images or FITS files"
+    )
+    group = command.add_argument_group("model and images").add_argument
+    group("--model", required=True, **several, help="shipped name, folder, checkpoint file or hub id")
+    group("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
+    group("--attention-head-dim", type=int, metavar="N", help="of an OpenAI checkpoint file: 64 in the published ones")
+    group("--image-size", type=int, metavar="N", default=256, help="of a checkpoint file (default: %(default)s)")
+    group("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
+    group("--domain", required=True, **several, help=of_domain)
+    # names that are no beginning of torchrun's own options, which would take them
+    group("--images", type=int, metavar="N", default=200, help="how many to invert (default: %(default)s)")
+    group("--seed", type=int, metavar="N", default=0, help="which images (default: %(default)s)")
+    group("--folder", default="latents", help="where the stores are (default: %(default)s)")
+
+
+def _walk_options(command) -> None:
+    solvers = "ddim (the paper's, default), dpm2m (more exact), ab2, heun, ddim-fixed-point"
+    precisions = "of the network: float32, bfloat16, float16, or auto (default), the faster one of the first two"
+    steps = "evaluations of the network, if of first order (default: 50)"
+    group = command.add_argument_group("walk").add_argument
+    group("--timestep", type=int, metavar="N", default=800, help="timestep of the latents (default: %(default)s)")
+    group("--steps", type=int, metavar="N", default=50, help=steps)
+    group("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
+    group("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
+    less = "images at a time, 1 to 16 (default); less takes less memory"
+    group("--batch-size", type=int, metavar="N", default=16, help=less)
+    group("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
+
+
+def _drawing_options(command) -> None:
+    neighbours = "of centred: latents to combine (default: %(default)s)"
+    weight = "of interpolate, slerp-gaussian (default: %(default)s)"
+    group = command.add_argument_group("new latents").add_argument
+    group("--method", choices=METHODS, metavar="WAY", default="centred", help="below (default: %(default)s)")
+    group("--neighbours", type=int, metavar="N", default=10, help=neighbours)
+    group(
+        "--share", type=float, metavar="X", default=0.5, help="of centred: weight of the first (default: %(default)s)"
+    )
+    group("--weight", type=float, metavar="X", default=0.5, help=weight)
+    group("--sampling-seed", type=int, metavar="N", default=0, help="of the draws (default: %(default)s)")
 
 
 def _ways(name: str) -> str:
     lines = "".join(f"  {method:18} {what}\n" for method, what in METHODS.items())
-    return "" if name == "invert" else f"ways to draw new latents:\n{lines}"
+    features = "features of table 1:\n  scorer     of the domain scorer: for drawn images of 64 pixels\n" + (
+        "  inception  of Inception-v3, for the FID: needs `pip install torch-fidelity`, which downloads its weights\n"
+    )
+    ways = f"ways to draw new latents:\n{lines}" if name in DRAWING else ""
+    return f"{ways}\n{features}" if name == "table" else ways
 
 
 def _command(commands, name: str, short: str, what: str, *more: str):
@@ -199,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         kept = "; what is done is kept, and the same command goes on" if error.errno else ""
         print(f"error: {error}{kept}", file=sys.stderr)
         return 1
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:

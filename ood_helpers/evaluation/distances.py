@@ -106,6 +106,35 @@ def frechet_distance(a: torch.Tensor, b: torch.Tensor, network: nn.Module | None
     return max(float(metric.compute()), 0.0)
 
 
+def inception() -> nn.Module:
+    """Return Inception-v3 up to its last pooling: with its features the Frechet distance is the FID.
+
+    Returns
+    -------
+    Module
+        Maps ``(n, 3, H, W)`` in ``[-1, 1]`` to ``(n, 2048)``; images are brought to 299 x 299 pixels in it.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without the package `torch-fidelity`, which holds the network and downloads its weights.
+    """
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    class Inception(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
+
+        def forward(self, images):
+            return self.body(((images + 1) * 127.5).round().to(torch.uint8))
+
+    try:
+        return Inception()
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("features: Inception-v3 needs the package torch-fidelity (pip install it)") from error
+
+
 def kernel_distance(
     a: torch.Tensor,
     b: torch.Tensor,

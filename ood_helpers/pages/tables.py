@@ -11,6 +11,7 @@ import torch
 from ..latents.gaussianity import Gaussianity
 from ..latents.geometry import Geometry
 from ..latents.null import centre_noise, gaussian_geometry, spherical_reading
+from ..latents.separability import CentreDistance
 from ..latents.separation import centroid_accuracy, pair_accuracy
 from . import paper
 
@@ -56,6 +57,35 @@ def over_bases(pairs: Mapping[str, Mapping], domains: Sequence[str], method: str
     """Return one number of one method for each base model that has it, for pairs whose target is among some domains."""
     found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] in domains]
     return np.array([numbers[key] for numbers in found if key in numbers], dtype=float)
+
+
+def sampling(found: Mapping[str, Sequence[float]], floors: Mapping[str, float], features: str) -> pd.DataFrame:
+    """Lay the distances of sampled images beside the row "Ours" of Table 1.
+
+    Parameters
+    ----------
+    found : mapping of str to sequence of float
+        Domain -> Frechet distance, one for each base model that did not see it.
+    floors : mapping of str to float
+        Domain -> distance of two sets of real images.
+    features : str
+        What the distances were measured in.
+
+    Returns
+    -------
+    DataFrame
+        One row a domain: mean, and standard deviation if there are several models; the paper's number with its scale.
+    """
+    printed, rows = paper.table_1()["Ours"], {}
+    for name, values in found.items():
+        spread, theirs = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "", printed.get(name)
+        rows[name] = {
+            "models": len(values),
+            f"Fréchet, {features} (ours)": f"{np.mean(values):.2f}{spread}",
+            "real images": f"{floors[name]:.2f}",
+            "paper": f"{theirs.value:g} ± {theirs.spread:g} ({theirs.scale})" if theirs else "–",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def cited_generation() -> pd.DataFrame:
@@ -145,6 +175,41 @@ def geometry(found: Mapping[str, Geometry], in_domain: str) -> pd.DataFrame:
             "at origin (paper)": f"{theirs.origin_angle[0]:.1f}°" if theirs else "–",
         }
     return pd.DataFrame.from_dict(frame, orient="index")
+
+
+def separation(centers: Mapping[str, CentreDistance], accuracy: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """Lay distances of centers, and accuracies of the linear classifier, beside the last rows of Table 3.
+
+    Parameters
+    ----------
+    centers : mapping of str to CentreDistance
+        Unseen domain -> `centre_distance` from the training domain.
+    accuracy : mapping of str to float, optional
+        Unseen domain -> accuracy on held-out latents.
+
+    Returns
+    -------
+    DataFrame
+        One row a domain; the paper prints plug-in distances.
+    """
+    rows = {}
+    for name, c in centers.items():
+        theirs = paper.table_3().get(name)
+        rows[name] = {
+            "plug-in": f"{c.plug_in:.1f}",
+            "noise floor": f"{c.noise_floor:.1f}",
+            "unbiased": f"{c.unbiased:.1f}",
+            "squared": f"{c.squared:.0f} ± {c.squared_error:.0f}",
+            "unbiased / d^(1/4)": f"{c.unbiased / c.threshold:.1f}",
+            "plug-in (paper)": f"{theirs.centre_distance:.1f}" if theirs else "–",
+            "/ d^(1/4) (paper)": f"{theirs.centre_distance / paper.DIMENSION**0.25:.1f}" if theirs else "–",
+        }
+        if accuracy:
+            rows[name] |= {
+                "SVM": f"{accuracy[name]:.2f}",
+                "SVM (paper)": f"{theirs.accuracy:.2f}" if theirs else "–",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def gaussianity(found: Mapping[str, Gaussianity], level: float = 0.01) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Inverted latents and new images by many processes: the stores and files of one process, in less time."""
+"""Inverted latents, their errors and new images by many processes: the files of one process, in less time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from ..checks import check_integer
+from ..evaluation.reconstruction import reconstruction_error
 from ..kernels.walk import denoise, invert
 from ..latents.inverted import BATCH, batch_of_images, open_store
 from ..latents.store import LatentStore
@@ -69,9 +70,7 @@ def invert_together(
     def make(name: str) -> bytes:
         images = batch_of_images(model, domain, n, seed, starts[name])
         found = invert(model, images, **walk, precision=precision, progress=False, batch_size=batch_size)
-        content = io.BytesIO()
-        np.save(content, found.cpu().numpy().astype("<f4"))
-        return content.getvalue()
+        return _npy(found)
 
     label = f"invert, process {rank} of {world}"
     with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
@@ -127,6 +126,50 @@ def denoise_together(
     with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
         work(folder / "batches", list(starts), make, lambda name: bar.update())
     return [folder / f"{number:08d}.png" for number in range(len(latents))]
+
+
+def errors_together(
+    model,
+    domain,
+    store: LatentStore,
+    n: int,
+    *,
+    seed: int = 0,
+    batch_size: int = BATCH,
+    progress: bool = True,
+    **walk,
+) -> torch.Tensor:
+    """Return the error of the round trip of ``n`` inverted images, ``(n,)``, in every process that calls it.
+
+    Parameters
+    ----------
+    model, domain, n, seed, batch_size, progress
+        As for `invert_together`.
+    store : LatentStore
+        That it returned. Errors are kept beside it.
+    **walk
+        As for `denoise`.
+    """
+    room = store.path.with_name(f"{store.path.name}.errors")
+    starts = {f"{start:08d}-{min(start + BATCH, n):08d}.npy": start for start in range(0, n, BATCH)}
+    rank, world = rank_and_world()
+
+    def make(name: str) -> bytes:
+        images = batch_of_images(model, domain, n, seed, starts[name])
+        found = store.tensor(starts[name], starts[name] + len(images)).to(images.device)
+        copies = denoise(model, found, **walk, progress=False, batch_size=batch_size)
+        return _npy(reconstruction_error(images, copies))
+
+    label = f"denoise, process {rank} of {world}"
+    with tqdm(total=len(starts), desc=label, unit="batch", disable=not progress, leave=False, file=sys.stderr) as bar:
+        work(room, list(starts), make, lambda name: bar.update())
+    return torch.from_numpy(np.concatenate([np.load(room / name) for name in starts]))
+
+
+def _npy(values: torch.Tensor) -> bytes:
+    content = io.BytesIO()
+    np.save(content, values.cpu().numpy().astype("<f4"))
+    return content.getvalue()
 
 
 def _png(image: torch.Tensor) -> bytes:

@@ -19,7 +19,7 @@ from ood_helpers.__main__ import build_parser, main
 from ood_helpers.kernels import runtime, walk
 from ood_helpers.latents import samplers
 from ood_helpers.models import schedules
-from ood_helpers.scale import commands, shared, units
+from ood_helpers.scale import settings, shared, units
 
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 ACCELERATE = ["accelerate.commands.launch", "--num_machines=1", "--mixed_precision=no", "--num_processes=2"]
@@ -140,7 +140,7 @@ def test_errors_end_with_one_and_a_name(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(commands, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    monkeypatch.setattr(settings, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     (tmp_path / "file").write_text("")
     what = [*SMALL, "--domain", "church", "--images", "4"]
     assert main(["invert", *what, "--folder", str(tmp_path / "file")]) == 1
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, caps
 
 
 def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(commands, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    monkeypatch.setattr(settings, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "20", "--folder", str(tmp_path)]
     arguments += ["--output", str(tmp_path)]
     assert main([*arguments, "--neighbours", "21"]) == 1

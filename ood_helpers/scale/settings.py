@@ -1,0 +1,91 @@
+"""What the options of a command stand for: a model, a walk, a way to draw; and where results may be written."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+import ood_helpers as ood
+
+from ..models.frozen import fingerprint
+from ..models.loading import load_model
+from .shared import denoise_together, invert_together
+from .units import launch_note, local_device, rank_and_world, write_whole
+
+
+def model_of(options):
+    """Load the model, on the device of this process."""
+    writable("--folder", Path(options.folder))
+    if note := launch_note():
+        print(note, file=sys.stderr, flush=True)
+    device = torch.device(options.device) if options.device else local_device()
+    hidden = {key: getattr(options, key) for key in ("variant", "attention_head_dim", "image_size", "schedule")}
+    return load_model(options.model, device=device, **hidden)
+
+
+def walk_of(options) -> dict:
+    """The settings of the walk."""
+    return {"t": options.timestep, **{key: getattr(options, key) for key in ("steps", "solver", "precision")}}
+
+
+def inverted(model, domain, options):
+    """The store of a domain's latents, filled."""
+    domain = Path(domain) if Path(domain).is_dir() else domain
+    settings = {"seed": options.seed, "batch_size": options.batch_size, **walk_of(options)}
+    return invert_together(model, domain, options.images, folder=options.folder, **settings)
+
+
+def writable(option: str, folder: Path) -> Path:
+    """Return a folder, made if need be, that can be written; otherwise say so before there is any work to lose."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(f"{option}: cannot write to {str(folder)!r} ({error.strerror})") from error
+
+
+def record(file: Path, made_by: dict) -> None:
+    """Write down what images are made by, or raise ValueError if those that are there were made by something else."""
+    content = (json.dumps(made_by, indent=1, sort_keys=True) + "\n").encode()
+    if file.exists() and file.read_bytes() != content:
+        raise ValueError(f"--output: {str(file.parent)!r} holds images made by other settings, see {file.name} there")
+    write_whole(file, content)
+
+
+def check_drawing(options) -> None:
+    """Raise at once what drawing from the latents would raise after they have been inverted."""
+    stand_in = torch.randn(max(1, min(options.images, max(options.neighbours, 16))), 3, 8, 8)
+    drawn(stand_in, options, 1)
+
+
+def drawing_of(options) -> dict:
+    """The settings of a way to draw, out of those that any way has."""
+    names = {"centred": ("neighbours", "share"), "interpolate": ("weight",), "slerp-gaussian": ("weight",)}
+    return {name: getattr(options, name) for name in names.get(options.method, ())}
+
+
+def drawn(cloud, options, count: int) -> torch.Tensor:
+    """New latents, the same in every process."""
+    generator = torch.Generator().manual_seed(options.sampling_seed)
+    return ood.sample_latents(cloud, count, options.method, generator=generator, **drawing_of(options))
+
+
+def new_images(model, domain, options, folder: Path) -> list[Path]:
+    """Draw latents among the inverted ones of a domain and denoise them into the files of a folder."""
+    of_images = {name: getattr(options, name) for name in ("images", "seed", "count", "sampling_seed")}
+    made_by = {"model": model.name, "weights": fingerprint(model), "method": options.method, **drawing_of(options)}
+    record(folder / "settings.json", made_by | of_images | walk_of(options) | {"domain": str(domain)})
+    cloud = inverted(model, domain, options).tensor(0, options.images)
+    latents = drawn(cloud, options, options.count)
+    return denoise_together(model, latents, folder, batch_size=options.batch_size, **walk_of(options))
+
+
+def say(text: str) -> None:
+    """Print once, whatever the number of processes."""
+    if rank_and_world()[0] == 0:
+        print(text, file=sys.stdout, flush=True)
