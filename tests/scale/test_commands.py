@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, caps
     def read_only(**options):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(commands.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(settings.tempfile, "TemporaryFile", read_only)
     assert main(["invert", *what, "--folder", str(tmp_path)]) == 1
     assert f"error: --folder: cannot write to '{tmp_path}' (Permission denied)" in capsys.readouterr().err
 
