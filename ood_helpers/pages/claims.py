@@ -223,6 +223,11 @@ CLAIMS = {
             "Sec. E.1",
         ),
         Claim(
+            "sampling-negligible",
+            "Beside the inversion, which takes as long as tuning does, drawing new latents takes negligible time.",
+            "Sec. 3.1",
+        ),
+        Claim(
             "no-weight-touched",
             "New domains are reached without touching a weight, so nothing of the original domain is lost.",
             "Abstract, Sec. 3",
