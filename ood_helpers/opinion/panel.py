@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from html import escape
 from pathlib import Path
 
 from ..checks import check_choice, check_integer
@@ -15,6 +17,7 @@ from .study import RAW, SCORES, SIMULATED, check_rater, open_study, order_for
 
 SCORE, CALL = "score", "called"  # the two questions
 PAUSE = 0.2  # seconds after an answer in which a click is taken for the second half of a double click
+WIDE = 256  # screen pixels that a smaller image is enlarged to, as far as whole numbers go
 NOW = partial(datetime.now, UTC)
 
 
@@ -145,12 +148,16 @@ class Session:
 class Panel:
     """A view of a session: the image, buttons for the answers, and how far one has come. JupyterLab shows it.
 
+    The image keeps its pixels square and leaves room for the buttons below it, in narrow windows too. Who prefers keys
+    to buttons types into a field: 1 to 5, r or g, and b for back.
+
     Attributes
     ----------
     session : Session
     scores, calls : dict
         Answer -> button.
     back : Button
+    keys : Text
     picture, progress, message : widget
     box : VBox
         All of it.
@@ -160,57 +167,89 @@ class Panel:
         import ipywidgets as widgets
 
         self.session = session
-        narrow = {"layout": widgets.Layout(width="4em")}
-        self.scores = {score: widgets.Button(description=str(score), **narrow) for score in SCORES}
-        self.calls = {call: widgets.Button(description="real" if call == RAW else call) for call in CALLS}
-        self.back = widgets.Button(description="Back", tooltip="Take the last answer back", icon="undo")
-        self.picture = widgets.Image(format="png")
+        narrow, wide, label = (widgets.Layout(width=width) for width in ("3em", "8em", "17em"))
+        ends = {SCORES[0]: "lowest quality", SCORES[-1]: "highest quality"}
+        self.scores = {
+            score: widgets.Button(description=str(score), tooltip=ends.get(score), layout=narrow) for score in SCORES
+        }
+        self.calls = {call: widgets.Button(description="real" if call == RAW else call, layout=wide) for call in CALLS}
+        self.back = widgets.Button(description="Back", tooltip="Take the last answer back", layout=wide)
+        self.picture, self.message = widgets.HTML(), widgets.HTML()
         self.progress = widgets.IntProgress(max=len(session.order), layout=widgets.Layout(width="12em"))
-        self.message = widgets.Label()
         for answers, answer in ((self.scores, session.score), (self.calls, session.call)):
             for value, button in answers.items():
-                button.on_click(partial(self._answer, answer, value))
-        self.back.on_click(lambda _: self._do(session.back))
+                button.on_click(partial(self._do, partial(answer, value)))
+        self.back.on_click(partial(self._do, session.back))
+        asked = {**self.scores, **self.calls} if session.second else self.scores
+        self._keyed = {button.description[0].lower(): button for button in (*asked.values(), self.back)}
+        self.keys = widgets.Text(
+            description="Keys:",
+            placeholder="1 to 5, r, g, b" if session.second else "1 to 5, b",
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="12em"),
+        )
+        self.keys.observe(self._type, "value")
 
-        label = widgets.Label
-        first = [label("Quality: lowest"), *self.scores.values(), label("highest")]
-        second = [label("Is it real or generated?"), *self.calls.values()]
-        rows = [self.picture, widgets.HBox(first)]
-        if session.second:
-            rows.append(widgets.HBox(second))
-        foot = widgets.HBox([self.back, self.progress, self.message])
-        self.box = widgets.VBox([label(session.study.title), *rows, foot])
+        def row(*parts):
+            return widgets.HBox(parts, layout=widgets.Layout(flex_flow="row wrap"))
+
+        first = row(widgets.Label("Quality, 1 lowest to 5 highest:", layout=label), row(*self.scores.values()))
+        second = row(widgets.Label("Is it real or generated?", layout=label), row(*self.calls.values()))
+        title = widgets.HTML(f"<b>{escape(session.study.title)}</b>")
+        questions = [first, second] if session.second else [first]
+        foot = row(self.back, self.keys, self.progress, self.message)
+        self.box = widgets.VBox([title, self.picture, *questions, foot])
         self._show()
 
     def _repr_mimebundle_(self, **kwargs):
         return self.box._repr_mimebundle_(**kwargs)
 
-    def _answer(self, answer, value, _button) -> None:
-        if self.session.seconds >= PAUSE:
-            self._do(partial(answer, value))
+    def _type(self, change) -> None:
+        """Press the button of the last key, and empty the field for the next."""
+        button = self._keyed.get(change["new"][-1:].lower())
+        self.keys.value = ""
+        if button and not button.disabled:
+            button.click()
 
-    def _do(self, action) -> None:
+    def _do(self, action, _button) -> None:
         """Act, and show what became of it; a callback's exception would otherwise go unseen."""
+        if self.session.seconds < PAUSE:
+            return
         try:
             action()
         except (OSError, RuntimeError) as error:
-            self.message.value = f"Not saved: {error}"
+            self.message.value = f"<b>Not saved:</b> {escape(str(error), quote=False)}"
         else:
             self._show()
 
     def _show(self) -> None:
         session, total = self.session, len(self.session.order)
-        self.picture.value = b"" if session.image is None else session.study.png(session.image)
-        self.picture.layout.display = "none" if session.image is None else None
         for question, buttons in ((SCORE, self.scores), (CALL, self.calls)):
             for button in buttons.values():
                 button.disabled = session.question != question
+        for score, button in self.scores.items():  # the answer to the first question shows while the second is asked
+            given = session.question == CALL and score == session.ratings[-1].score
+            button.button_style = "primary" if given else ""
         self.back.disabled = not session.ratings
         self.progress.value = session.finished
         if session.question is None:
-            self.message.value = f"All {total} images are rated, thank you. Your ratings are in {session.path}"
+            self.picture.value = ""
+            words = f"All {total} images are rated, thank you. Your ratings are in {session.path}"
         else:
-            self.message.value = f"{session.finished} of {total} images rated"
+            self.picture.value = _picture(session.study.png(session.image), f"Image {session.finished + 1} of {total}")
+            words = f"{session.finished} of {total} images rated"
+        self.message.value = escape(words, quote=False)
+
+
+def _picture(png: bytes, words: str) -> str:
+    """Return an image as HTML: enlarged if it is small, and within its column and half the height of the window."""
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # where PNG files have them
+    times = max(1, WIDE // max(width, height))
+    style = f"display: block; width: min(100%, {times * width}px, {50 * width / height:g}vh); height: auto;"
+    if times > 1:
+        style += " image-rendering: pixelated;"
+    data = b64encode(png).decode()
+    return f'<img alt="{words}" width="{width}" height="{height}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def rate(

@@ -1,10 +1,12 @@
 """Rating: whatever is clicked, taken back and interrupted, the file holds the answers that stand."""
 
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,20 +159,26 @@ def click(panel, button):
     panel.session._clock.wait(1)
 
 
+def shown(panel):
+    """Return the tag of the image and the file that it shows."""
+    tag = BeautifulSoup(panel.picture.value, "html.parser").img
+    return tag, b64decode(tag["src"].removeprefix("data:image/png;base64,"))
+
+
 def test_the_panel_asks_both_questions_of_every_image(panel):
     session = panel.session
     for number, image in enumerate(session.order):
-        assert bytes(panel.picture.value) == session.study.png(image)
+        assert shown(panel)[1] == session.study.png(image)
         assert not panel.scores[3].disabled and panel.calls["raw"].disabled
         assert panel.message.value == f"{number} of {IMAGES} images rated" and panel.progress.value == number
         click(panel, panel.scores[1 + number % 5])
-        assert bytes(panel.picture.value) == session.study.png(image)
+        assert shown(panel)[1] == session.study.png(image)
         assert panel.scores[3].disabled and not panel.calls["raw"].disabled
         click(panel, panel.calls["generated" if number % 2 else "raw"])
     assert [rating.score for rating in session.ratings] == [1, 2, 3, 4, 5]
     assert [rating.called for rating in session.ratings] == ["raw", "generated", "raw", "generated", "raw"]
     assert panel.message.value == f"All {IMAGES} images are rated, thank you. Your ratings are in {session.path}"
-    assert panel.picture.layout.display == "none" and all(button.disabled for button in panel.scores.values())
+    assert panel.picture.value == "" and all(button.disabled for button in panel.scores.values())
     assert not panel.back.disabled and "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
 
 
@@ -182,25 +190,101 @@ def test_back_corrects_the_last_answer(panel):
     click(panel, panel.scores[2])
     click(panel, panel.calls["raw"])
     click(panel, panel.back)
-    assert bytes(panel.picture.value) == panel.session.study.png(panel.session.order[0])
+    assert shown(panel)[1] == panel.session.study.png(panel.session.order[0])
     click(panel, panel.calls["generated"])
     assert answers(panel.session) == [(panel.session.order[0], 2, "generated")]
 
 
-def test_a_double_click_answers_once(folder, tmp_path):
+def test_the_score_stays_marked_while_the_second_question_is_asked(panel):
+    def marked():
+        return [score for score, button in panel.scores.items() if button.button_style]
+
+    assert marked() == []
+    click(panel, panel.scores[4])
+    assert marked() == [4]
+    click(panel, panel.calls["raw"])
+    assert marked() == []
+    click(panel, panel.back)
+    assert marked() == [4]
+    click(panel, panel.back)
+    assert marked() == []
+
+
+def press(panel, keys):
+    for key in keys:
+        panel.keys.value = key
+        assert panel.keys.value == ""
+        panel.session._clock.wait(1)
+
+
+def test_keys_answer_as_buttons_do(panel):
+    first, second, *_ = panel.session.order
+    press(panel, "r9x4")  # before the 4 nothing is an answer to what is asked
+    assert answers(panel.session) == [(first, 4, "")]
+    press(panel, "5G2b1r")
+    assert answers(panel.session) == [(first, 4, "generated"), (second, 1, "raw")]
+    assert panel.message.value == f"2 of {IMAGES} images rated"
+
+
+def test_without_the_second_question_its_keys_do_nothing(folder, tmp_path):
+    clock = Clock()
+    panel = Panel(Session(folder, "anna", second=False, output=tmp_path, clock=clock))
+    clock.wait(1)
+    press(panel, "r3g2b")
+    assert answers(panel.session) == [(panel.session.order[0], 3, "")] and "r" not in panel.keys.placeholder
+
+
+@pytest.mark.parametrize(
+    ("shape", "zoom", "width"), [((4, 4), 4, 256), ((64, 64), 4, 256), ((60, 90), 1, 180), ((300, 200), 2, 400)]
+)
+def test_small_images_are_enlarged_by_whole_numbers(tmp_path, shape, zoom, width):
+    images = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    prepare(tmp_path / "study", {"generated": images[:1], "raw": images[1:]}, seed=0, zoom=zoom)
+    tag, _ = shown(rate(tmp_path / "study", "anna"))
+    assert (int(tag["height"]), int(tag["width"])) == (shape[0] * zoom, shape[1] * zoom)
+    assert f"width: min(100%, {width}px, {50 * shape[1] / shape[0]:g}vh); height: auto" in tag["style"]
+    assert ("pixelated" in tag["style"]) == (width > shape[1] * zoom)
+
+
+def test_neither_the_words_nor_the_markup_tell_the_group(panel):
+    """All that differs from image to image is the image and its place in the order."""
+    for number in range(1, IMAGES + 1):
+        tag, _ = shown(panel)
+        assert tag["alt"] == f"Image {number} of {IMAGES}" and set(tag.attrs) == {
+            "alt",
+            "width",
+            "height",
+            "style",
+            "src",
+        }
+        press(panel, "3r")
+
+
+def test_a_title_is_shown_as_it_is_written(tmp_path):
+    prepare(
+        tmp_path / "study", {"generated": torch.zeros(1, 3, 4, 4), "raw": torch.ones(1, 3, 4, 4)}, seed=0, title="a < b"
+    )
+    assert rate(tmp_path / "study", "anna").box.children[0].value == "<b>a &lt; b</b>"
+
+
+def test_a_double_click_counts_once(folder, tmp_path):
     clock = Clock()
     panel = Panel(Session(folder, "anna", second=False, output=tmp_path, clock=clock))
     for seconds in (2, PAUSE / 2, 2):
         clock.wait(seconds)
         panel.scores[3].click()
     assert len(panel.session.ratings) == 2
+    for seconds in (2, PAUSE / 2):
+        clock.wait(seconds)
+        panel.back.click()
+    assert len(panel.session.ratings) == 1
 
 
 def test_what_could_not_be_saved_is_said(panel):
     click(panel, panel.scores[1])
     panel.session.path.unlink()
     click(panel, panel.calls["raw"])
-    assert panel.message.value.startswith("Not saved: ") and "another window" in panel.message.value
+    assert panel.message.value.startswith("<b>Not saved:</b> ") and "another window" in panel.message.value
     assert answers(panel.session) == [(panel.session.order[0], 1, "")]
 
 
