@@ -166,6 +166,9 @@ def _walk_options(command) -> None:
     group("--steps", type=int, metavar="N", default=50, help=steps)
     group("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
     group("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
+    group(
+        "--compile", action="store_true", help="compile the network first: minutes of waiting, for long runs on a GPU"
+    )
     less = "images at a time, 1 to 16 (default); less takes less memory"
     group("--batch-size", type=int, metavar="N", default=16, help=less)
     group("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")

@@ -27,6 +27,12 @@ def network_dtype(model, precision: str) -> torch.dtype | None:
     precision : {"auto", "float32", "bfloat16", "float16"}
         ``auto`` measures once per model and process whether bfloat16 is at least 1.2 times faster than float32 here
         and changes eps by at most 2 %; only then it is used. The state of the walk is never lowered.
+
+    Notes
+    -----
+    On a GPU, torch computes float32 convolutions in TF32, with the 10 bits of float16, unless told otherwise by
+    ``torch.backends.cudnn.conv.fp32_precision = "ieee"`` (``torch.backends.cudnn.allow_tf32 = False`` before 2.9): set
+    that for references. What each precision costs a round trip is measured by ``benchmarks/accuracy.py``.
     """
     check_choice("precision", precision, ("auto", *PRECISIONS))
     if not hasattr(model.predictor, "network"):
@@ -40,6 +46,7 @@ def network_dtype(model, precision: str) -> torch.dtype | None:
 
 @cache
 def _measured_dtype(predictor, image_shape, device) -> torch.dtype:
+    predictor = predictor.uncompiled()
     x = torch.randn((4, *image_shape), generator=torch.Generator().manual_seed(0)).to(device)
     t = torch.full((4,), 500.0, device=device)
     kinds = torch.float32, torch.bfloat16
@@ -81,7 +88,14 @@ def _fitting_batch(predictor, image_shape, device, dtype) -> int:
     with torch.no_grad():
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        predictor(torch.zeros((1, *image_shape), device=device), torch.zeros(1, device=device), dtype)
+        predictor.uncompiled()(torch.zeros((1, *image_shape), device=device), torch.zeros(1, device=device), dtype)
     per_image = torch.cuda.max_memory_allocated(device) - before
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(LARGEST_BATCH, int(GPU_SHARE * free / max(per_image, 1))))
+
+
+def sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return ``x`` on the device; a GPU fetches it by itself, from pinned memory, and nobody waits."""
+    if device.type != "cuda" or x.is_cuda:
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)

@@ -16,15 +16,15 @@ Eps = Callable  # eps(y, level) -> Tensor in the shape of y
 
 def ddim(eps: Eps, y, here, there, memory):
     """Euler's step: DDIM with eta = 0, Eq. 12 of Song et al. 2021. One evaluation, order 1."""
-    return y + (there.sigma - here.sigma) * eps(y, here), None
+    return torch.add(y, eps(y, here), alpha=there.sigma - here.sigma), None
 
 
 def heun(eps: Eps, y, here, there, memory):
     """Average the slopes at both ends. Two evaluations, order 2."""
     step = there.sigma - here.sigma
     start = eps(y, here)
-    end = eps(y + step * start, there)
-    return y + step * (start + end) / 2, None
+    end = eps(torch.add(y, start, alpha=step), there)
+    return torch.add(y, start + end, alpha=step / 2), None
 
 
 def ab2(eps: Eps, y, here, there, memory):
@@ -45,11 +45,11 @@ def _two_step(eps: Eps, y, here, there, memory, ratio):
     slope = eps(y, here)
     if memory is None:
         # sigma grows like sqrt(t): the first step from the image is long, and by Euler's rule it would cost the order
-        end = eps(y + step * slope, there)
-        return y + step * (slope + end) / 2, (slope, here)
+        end = eps(torch.add(y, slope, alpha=step), there)
+        return torch.add(y, slope + end, alpha=step / 2), (slope, here)
     previous_slope, before = memory
-    weight = ratio(before, here, there) / 2
-    return y + step * ((1 + weight) * slope - weight * previous_slope), (slope, here)
+    ahead = torch.lerp(slope, previous_slope, -ratio(before, here, there) / 2)  # a negative weight extrapolates
+    return torch.add(y, ahead, alpha=step), (slope, here)
 
 
 def _sigma_ratio(before, here, there) -> float:
@@ -75,13 +75,13 @@ def ddim_fixed_point(tolerance: float, max_iterations: int):
         slope = torch.zeros_like(y) if memory is None else memory.clone()
         moving = torch.arange(len(y), device=y.device)
         for _ in range(max_iterations):
-            update = eps(y[moving] + length * slope[moving], there)
+            update = eps(torch.add(y[moving], slope[moving], alpha=length), there)
             change = (update - slope[moving]).abs().amax((1, 2, 3)) * (length * there.scale)
             slope[moving] = update
             moving = moving[change > tolerance]
             if not len(moving):
                 break
-        return y + length * slope, slope
+        return torch.add(y, slope, alpha=length), slope
 
     return step
 
@@ -98,7 +98,7 @@ def ddim_eta(eta: float, noise: Callable):
         slope = eps(y, here)
         fresh = eta * there.sigma * math.sqrt(max(0.0, 1 - (there.sigma / here.sigma) ** 2))
         kept = math.sqrt(there.sigma**2 - fresh**2)
-        y = y + (kept - here.sigma) * slope
-        return (y + fresh * noise() if fresh else y), None
+        y = torch.add(y, slope, alpha=kept - here.sigma)
+        return (torch.add(y, noise(), alpha=fresh) if fresh else y), None
 
     return step

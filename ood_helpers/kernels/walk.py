@@ -13,7 +13,7 @@ from ..checks import check_batch, check_choice, check_images, check_integer
 from ..models.schedules import alphas_cumprod, timestep_at
 from . import steps as rules
 from .levels import Level, generation_levels, inversion_levels
-from .runtime import choose_batch_size, network_dtype
+from .runtime import choose_batch_size, network_dtype, sent
 
 START = float(alphas_cumprod("linear")[800])  # of fresh images
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
@@ -61,7 +61,9 @@ def _path(model, x, levels, step, dtype):
 
 def _eps_of(model, dtype):
     def eps(y, level):
-        return model.predict(y * level.scale, torch.full((len(y),), level.t, dtype=torch.float64), dtype)
+        # made where it is needed: a copy from the host would be waited for
+        t = torch.full((len(y),), level.t, dtype=torch.promote_types(y.dtype, torch.float32), device=y.device)
+        return model.predict(y * level.scale, t, dtype)
 
     return eps
 
@@ -220,9 +222,8 @@ def denoise(
 
     def stochastic(start):
         def noise():
-            return torch.stack([torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]).to(
-                model.device
-            )
+            drawn = [torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]
+            return sent(torch.stack(drawn), model.device)
 
         mine = streams[start : start + size]
         return rules.ddim_eta(eta, noise)
@@ -282,19 +283,25 @@ def fresh_images(
 
 
 def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -> torch.Tensor:
-    """Walk batch after batch to the last level; ``step_for(i)`` is the rule of the batch that starts at image ``i``."""
+    """Walk batch after batch to the last level; ``step_for(i)`` is the rule of the batch that starts at image ``i``.
+
+    A GPU is waited for only at the end. Until then its work queues up, the next batch and its way back included.
+    """
     dtype = network_dtype(model, precision)
     size = choose_batch_size(model, batch_size, dtype)
-    arrived = torch.empty_like(x)
+    away = model.device.type == "cuda" and not x.is_cuda
+    arrived = torch.empty_like(x, pin_memory=away)
     # a plain text bar on stderr: it leaves no widget behind in a built page
     with tqdm(
         total=len(x) * (len(levels) - 1), desc=label, unit="step", disable=not progress, leave=False, file=sys.stderr
     ) as bar:
         for start in range(0, len(x), size):
-            batch = x[start : start + size]
+            batch = sent(x[start : start + size], model.device)
             for number, (_, state) in enumerate(_path(model, batch, levels, step_for(start), dtype)):  # noqa: B007
                 bar.update(len(batch) * (number > 0))
-            arrived[start : start + size] = state
+            arrived[start : start + size].copy_(state, non_blocking=away)
+    if away:
+        torch.cuda.synchronize(model.device)
     return arrived
 
 

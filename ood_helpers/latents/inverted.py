@@ -143,6 +143,7 @@ def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> 
         "image_shape": list(model.image_shape),
         **walk,
         "precision": names.get(network_dtype(model, precision), "closed form"),
+        "compiled": getattr(model.predictor, "compiled", False),
         "device": model.device.type,
         "ood_helpers": version("ood-helpers"),
         "code": _code_fingerprint(),

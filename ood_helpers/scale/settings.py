@@ -24,7 +24,7 @@ def model_of(options):
         print(note, file=sys.stderr, flush=True)
     device = torch.device(options.device) if options.device else local_device()
     hidden = {key: getattr(options, key) for key in ("variant", "attention_head_dim", "image_size", "schedule")}
-    return load_model(options.model, device=device, **hidden)
+    return load_model(options.model, device=device, compile=options.compile, **hidden)
 
 
 def walk_of(options) -> dict:
