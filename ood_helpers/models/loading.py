@@ -67,7 +67,8 @@ def load_model(
     compile : bool
         Let `torch.compile` make faster code of the network, on a GPU replayed as CUDA graphs: for long runs, since the
         first evaluation in each precision and with each larger batch then takes from half a minute to minutes. Smaller
-        batches are filled up to one compiled before, and cost as much. Results stay the same within rounding.
+        batches are filled up to one compiled before, and cost as much. Results stay the same within rounding. On a
+        processor it gains a few percent or loses some (``benchmarks/speed.py``); on a GPU it is not measured yet.
 
     Returns
     -------

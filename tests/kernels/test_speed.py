@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ood_helpers as ood
 from ood_helpers.__main__ import build_parser
+from ood_helpers.kernels import runtime
 from ood_helpers.kernels.runtime import sent
 from ood_helpers.kernels.walk import EXPLICIT, SOLVERS
 from ood_helpers.models import frozen
@@ -105,7 +106,7 @@ def test_measuring_the_machine_compiles_nothing(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", refuse)
     model = tiny(compile=True)
-    assert ood.kernels.runtime.network_dtype(model, "auto") in (torch.float32, torch.bfloat16)
+    assert runtime.network_dtype(model, "auto") in (torch.float32, torch.bfloat16)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
@@ -122,7 +123,7 @@ def test_generated_code_predicts_what_the_network_does(dtype, tolerance):
 
 def test_a_compiled_model_has_the_same_weights_and_is_saved_like_another(tmp_path):
     model, plain = tiny(compile=True), tiny()
-    assert ood.models.frozen.fingerprint(model) == ood.models.frozen.fingerprint(plain)
+    assert frozen.fingerprint(model) == frozen.fingerprint(plain)
     save_model(model, tmp_path)
     back = ood.load_model(tmp_path, device="cpu", compile=True)
     assert back.predictor.compiled and not back.predictor.uncompiled().compiled
@@ -225,6 +226,16 @@ def test_copies_lie_channels_last_and_the_network_stays_as_it_was():
         weight = model.predictor._in(dtype).conv_in.weight
         assert weight.dtype == dtype and weight.is_contiguous(memory_format=torch.channels_last)
     assert model.predictor.network.conv_in.weight.is_contiguous()
+
+
+@pytest.mark.parametrize(("free", "expected"), [(1000, 80), (5, 1), (10**9, 2**16)])
+def test_a_batch_fills_the_free_memory_of_a_gpu_up_to_what_torch_can_count(monkeypatch, free, expected):
+    """A GPU of which 8 x 8 images take 10 bytes each: four fifths are filled."""
+    answers = {"memory_allocated": 100, "max_memory_allocated": 110, "mem_get_info": (free, 10**10)}
+    for name, answer in {"reset_peak_memory_stats": None, **answers}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, answer=answer: answer)
+    predictor = tiny(compile=True).predictor
+    assert runtime._fitting_batch(predictor, SHAPE, torch.device("cpu"), torch.float32) == expected
 
 
 def test_the_commands_compile_if_asked(tmp_path):
