@@ -16,7 +16,7 @@ dopri5        `odeint` of torchdiffeq over a range of tolerances, with log(sigma
               sigma (`pip install torchdiffeq`; left out without).
 
 And what a lower precision of the network costs the round trip of 40 steps. Kept in `benchmarks/results/accuracy.json`;
-six minutes on two cores.
+eight minutes on one core.
 """
 
 from __future__ import annotations
