@@ -110,7 +110,8 @@ def test_a_block_that_shifts_nothing_is_the_plain_walk(model, domains):
     interval = Interval(t=500, t_edit=200, t_boost=0)
     latents = ood.invert(model, domains[0], t=500, steps=6, **QUIET)
     plain = ood.denoise(model, latents, t=500, steps=6, **QUIET)
-    torch.testing.assert_close(asyrp_denoise(Asyrp(model, block, interval), latents, steps=6, **QUIET), plain)
+    found = asyrp_denoise(Asyrp(model, block, interval), latents, steps=6, **QUIET)
+    torch.testing.assert_close(found, plain, atol=5e-4, rtol=1e-3)  # another layout of the weights rounds differently
 
 
 def test_the_step_takes_the_image_from_one_noise_and_the_direction_from_the_other():
