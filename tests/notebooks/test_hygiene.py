@@ -74,6 +74,18 @@ def test_every_exercise_has_its_solution_and_labels_are_unique(notebook):
     assert exercises and exercises == re.findall(r"\{solution\} (\S+)", text)
 
 
+def test_no_two_figures_or_exercises_of_the_book_share_a_name():
+    books = [nbformat.read(path, as_version=4) for path in NOTEBOOKS]
+    names = [name for book in books for name in re.findall(r":label: (\S+)", prose(book))]
+    names += [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for book in books
+        for cell in cells(book, "code")
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert len(names) > 50 and sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_every_citation_is_in_the_bibliography(notebook):
     keys = {
         key.strip() for group in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(notebook)) for key in group.split(",")
