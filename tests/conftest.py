@@ -52,3 +52,26 @@ def restore(state: dict[str, object]) -> None:
     torch.set_grad_enabled(state["gradients enabled"])
     torch.use_deterministic_algorithms(state["deterministic algorithms"])
     torch.set_float32_matmul_precision(state["matmul precision"])
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline():
+    """Return how to save a tiny network with random weights in a folder, as the hub's pipelines are saved."""
+    import torch
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+    def save(folder, seed=0, size=16):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = UNet2DModel(
+                sample_size=size,
+                block_out_channels=(8, 16),
+                layers_per_block=1,
+                norm_num_groups=4,
+                down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+                up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+            )
+        DDPMPipeline(network, DDPMScheduler()).save_pretrained(folder)
+        return folder
+
+    return save

@@ -5,8 +5,6 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 import ood_helpers as ood
 from ood_helpers.pages import figures
@@ -26,11 +24,8 @@ def run(*beginnings):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
-    network = UNet2DModel(sample_size=16, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, **blocks)
-    DDPMPipeline(network, DDPMScheduler()).save_pretrained(tmp_path / "models" / "dog")
+def place(tiny_pipeline, tmp_path, monkeypatch):
+    tiny_pipeline(tmp_path / "models" / "dog")
     for name in ("dog", "church", "galaxy"):
         (tmp_path / "domains" / name).mkdir(parents=True)
         for number, image in enumerate(ood.load_domain(name, IMAGES, 16)):

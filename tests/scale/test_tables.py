@@ -5,8 +5,6 @@ from importlib.util import find_spec
 
 import pandas as pd
 import pytest
-import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 import ood_helpers as ood
 from ood_helpers.__main__ import main
@@ -16,17 +14,9 @@ SIZE, N = 16, 20
 WALK = {"t": 400, "steps": 4, "precision": "float32", "progress": False}
 
 
-def pipeline(folder, seed):
-    torch.manual_seed(seed)
-    blocks = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
-    network = UNet2DModel(sample_size=SIZE, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, **blocks)
-    DDPMPipeline(network, DDPMScheduler()).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return [pipeline(tmp_path_factory.mktemp("models") / f"model-{seed}", seed) for seed in (0, 1)]
+def models(tiny_pipeline, tmp_path_factory):
+    return [tiny_pipeline(tmp_path_factory.mktemp("models") / f"model-{seed}", seed, SIZE) for seed in (0, 1)]
 
 
 @pytest.fixture
