@@ -376,8 +376,10 @@ def _predictions(model: FrozenModel, block: nn.Module, precision: str):
     network, channels = model.predictor.network, model.image_shape[0]
     dtype = network_dtype(model, precision) or torch.float32
 
+    as_is = None if dtype == torch.float32 else dtype  # both by one layout of the weights, which rounds alike
+
     def eps(y, level):
-        return model.predict(y * level.scale, torch.full((len(y),), level.t, dtype=torch.float64), dtype)
+        return model.predict(y * level.scale, torch.full((len(y),), level.t, dtype=torch.float64), as_is)
 
     def edited(y, level):
         label = torch.full((len(y),), max(level.t, 0.0), device=y.device)
