@@ -15,7 +15,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test lab lint format check-site lock clean
+.PHONY: help install book announce test lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
@@ -44,9 +44,15 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PIP) install --no-deps --editable .
 	@touch $@
 
-# Warnings are errors, missing references too.
-book: $(STAMP)
-	$(BIN)/jupyter-book build . -n -W --keep-going
+# Warnings are errors, missing references too; but only once all pages are built.
+book: announce $(STAMP)
+	@rm -f _build/failures.txt
+	@$(BIN)/jupyter-book build . -n -W --keep-going || { \
+	  if [ -f _build/failures.txt ]; then cat _build/failures.txt >&2; fi; exit 1; }
+	@echo "Done. Open $(CURDIR)/_build/html/index.html"
+
+announce:
+	@$(PYTHON) book/costs.py 2>/dev/null || true
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)

@@ -3,7 +3,7 @@
     python benchmarks/astrophysics.py       results/astrophysics/{galaxy,radiation,radiation-faint}.csv and sheets
 
 For N = 50, 200 and 800 raw images, by the two samplers of the paper and the one that the book recommends; and by tuning
-the network, all of it (vanilla) or toward a direction (DiffusionCLIP), for as long as the inversion of 50 images takes.
+the network, all of it (vanilla) or toward a direction (DiffusionCLIP), by as many operations as inverting 50 images.
 Held-out images set the scale, others the floor.  Statistics of each single image are kept, so that comparisons can be
 made anew.  "faint" are the same dust fields under a stretch that lifts faint dust.  Some 25 minutes on two cores; what
 is there already is not made again.
@@ -27,6 +27,7 @@ from ood_helpers.domains.bands import fit_stretch, to_flux, to_images
 from ood_helpers.evaluation.dust import dust_statistics
 from ood_helpers.evaluation.morphology import brightness, morphology
 from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
+from ood_helpers.models.operations import operations
 from ood_helpers.pages.figures import save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "astrophysics"
@@ -81,14 +82,14 @@ def make(domain, options):
     yield "held out", domain.images(options.real, SEEDS["held_out"])
     yield "floor", domain.images(options.images, SEEDS["floor"])
     raw = domain.images(max(domain.sizes), SEEDS["raw"])
-    start = time.perf_counter()
+    before = operations()
     latents = ood.invert(model, raw[:few], **walk)
-    budget = time.perf_counter() - start
+    budget = operations() - before
     sources = ood.load_domain("dog", options.images, 64, SEEDS["translate"])
     own = ood.load_domain("dog", 24, 64, SEEDS["own"])
-    tuned = diffusion_clip(model, own, raw[:few], seconds=budget, progress=False, **TUNING)
+    tuned = diffusion_clip(model, own, raw[:few], operations=budget, progress=False, **TUNING)
     yield "DiffusionCLIP", translate(model, tuned.model, sources, t=TUNING["t"], steps=40, progress=False)
-    tuned = fine_tune(model, raw[:few], seconds=budget, progress=False, **VANILLA)
+    tuned = fine_tune(model, raw[:few], operations=budget, progress=False, **VANILLA)
     colors = raw[torch.arange(options.images) % few].mean((2, 3))
     generator = torch.Generator().manual_seed(SEEDS["fresh"])
     yield (

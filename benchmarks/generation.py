@@ -4,9 +4,10 @@
     python benchmarks/generation.py --longer     tuning for longer than the inversion takes: results/tuning_longer.json
     python benchmarks/generation.py              the table: results/generation.json, pictures in results/generation
 
-Each method gets the same N images of the unseen domain. A tuning ends after the seconds that their inversion takes, the
-median of three, measured once: all models are of one size. What else a method does is free of charge and recorded:
-DiffusionCLIP and Asyrp invert images of the own domain to be trained on (24) and to be translated (others, never seen).
+Each method gets the same N images of the unseen domain. A tuning ends after as many operations of networks as their
+inversion takes (`ood_helpers.models.operations`), so results depend on no machine's speed. What else a method does is
+free of charge and recorded: DiffusionCLIP and Asyrp invert images of the own domain to be trained on (24) and to be
+translated (others, never seen).
 
 Where this differs from the publications: embedding and direction are those of a domain scorer and of images instead of
 CLIP and texts; N is small; the embedding has seen labelled pictures of every domain, the judge is another scorer. Fresh
@@ -14,8 +15,8 @@ samples of frozen and tuned models start with the mean colors of the N images, s
 mean color of noise, and no tuning would teach them to. The rates come from the sweep, by the mean kernel distance to
 held-out pictures over two pairs, with other pictures of the domains than those of the table.
 
-An interrupted run goes on where it stopped; a pair whose model has changed is measured again. Some two hours on two
-cores, minutes on a GPU.
+An interrupted run goes on where it stopped; a pair whose model has changed is measured again. The table takes some
+180 TFLOP: half an hour on two cores with bfloat16, minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,6 +39,7 @@ from ood_helpers.evaluation.distances import features_of
 from ood_helpers.evaluation.scorer import load_scorer
 from ood_helpers.kernels.runtime import PRECISIONS, network_dtype
 from ood_helpers.models.frozen import fingerprint
+from ood_helpers.models.operations import operations
 from ood_helpers.pages.figures import read_sheet, save_sheet
 
 RESULTS = Path(__file__).parent / "results"
@@ -111,7 +112,7 @@ def chosen_methods(path: Path) -> dict[str, Method]:
 
 @contextmanager
 def measured(device):
-    """Yield a dict that holds, after the context, the seconds and the peak memory in GB above that at its start."""
+    """Yield a dict for operations, and for the peak memory in GB above that at the start, filled at the end."""
     cost, status = {}, Path("/proc/self/status")
 
     def resident(key):
@@ -126,33 +127,21 @@ def measured(device):
         ctypes.CDLL(None).malloc_trim(0)  # else memory that was freed before still counts, and hides what comes now
         Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
     before = torch.cuda.memory_allocated(device) if cuda else resident("VmRSS") if status.exists() else None
-    start = time.perf_counter()
+    paid = operations()
     yield cost
     if cuda:
         torch.cuda.synchronize(device)
-    cost["seconds"] = time.perf_counter() - start
+    cost["operations"] = operations() - paid
     if before is not None:
         cost["gigabytes"] = ((torch.cuda.max_memory_allocated(device) if cuda else resident("VmHWM")) - before) / 1e9
 
 
-def inversion_seconds(model, n: int, walk: dict) -> float:
-    """The median time of three inversions of ``n`` images, after a short one to warm up."""
-    images = ood.load_domain("church", n, model.image_shape[-1], 1)
-    ood.invert(model, images[:4], **walk)
-    seconds = []
-    for _ in range(3):
-        with measured(model.device) as cost:
-            ood.invert(model, images, **walk)
-        seconds.append(cost["seconds"])
-    return statistics.median(seconds)
-
-
 class Study:
-    """A base model and an unseen domain: images to learn from and to judge by, and the budget in seconds."""
+    """A base model and an unseen domain: images to learn from and to judge by, and the budget: their inversion."""
 
-    def __init__(self, base: str, target: str, options, seeds: dict, budget: float, own: bool = True):
+    def __init__(self, base: str, target: str, options, seeds: dict, own: bool = True):
         self.model, self.own, self.target = ood.load_model(base), BASES[base], target
-        self.options, self.budget, self.code = options, budget, fingerprint(self.model)
+        self.options, self.code = options, fingerprint(self.model)
         size = self.model.image_shape[-1]
 
         def images(domain, n, what):
@@ -212,7 +201,8 @@ class Study:
     def run(self, method: Method) -> tuple[torch.Tensor, dict]:
         """Return the images that a method makes, and its numbers."""
         with measured(self.model.device) as whole:
-            make, tuned, losses, seconds = getattr(self, method.kind)(self.budget * method.longer, **method.settings)
+            budget = self.inversion["operations"] * method.longer
+            make, tuned, losses, spent = getattr(self, method.kind)(budget, **method.settings)
         with measured(self.model.device) as generating:
             images = make().clamp(-1, 1)
         untouched = fingerprint(tuned) == self.code
@@ -221,9 +211,9 @@ class Study:
             **self.judge(images),
             **(self.before if untouched or not self.before else self.judge_own(tuned)),
             "untouched": untouched,
-            "prepare_seconds": self.inversion["seconds"] if method.kind == "sampling" else whole["seconds"] - seconds,
-            "tune_seconds": seconds,
-            "generate_seconds": generating["seconds"],
+            "prepare": self.inversion["operations"] if method.kind == "sampling" else whole["operations"] - spent,
+            "tune": spent,
+            "generate": generating["operations"],
             "gigabytes": self.inversion["gigabytes"] if method.kind == "sampling" else whole["gigabytes"],
             "steps": len(losses),
         }
@@ -244,29 +234,29 @@ class Study:
 
     def vanilla(self, budget, **settings):
         """Tune on the inputs, and generate anew."""
-        tuned = fine_tune(self.model, self.inputs, seconds=budget, **self.quiet, **settings)
-        return lambda: self.fresh(tuned.model, self.inputs), tuned.model, tuned.losses, tuned.seconds
+        tuned = fine_tune(self.model, self.inputs, operations=budget, **self.quiet, **settings)
+        return lambda: self.fresh(tuned.model, self.inputs), tuned.model, tuned.losses, tuned.operations
 
     def clip(self, budget, t, **settings):
         """Tune toward the inputs' direction, and translate images of the own domain."""
-        tuned = diffusion_clip(self.model, self.train, self.inputs, t=t, seconds=budget, **self.quiet, **settings)
+        tuned = diffusion_clip(self.model, self.train, self.inputs, t=t, operations=budget, **self.quiet, **settings)
 
         def make():
             return translate(self.model, tuned.model, self.sources, t=t, steps=40, **self.quiet)
 
-        return make, tuned.model, tuned.losses, tuned.seconds
+        return make, tuned.model, tuned.losses, tuned.operations
 
     def asyrp(self, budget, **settings):
         """Train a block toward the inputs' direction, and translate images of the own domain."""
         trained = train_asyrp(
-            self.model, self.train, self.inputs, interval=INTERVAL, seconds=budget, **self.quiet, **settings
+            self.model, self.train, self.inputs, interval=INTERVAL, operations=budget, **self.quiet, **settings
         )
 
         def make():
             latents = ood.invert(self.model, self.sources, t=INTERVAL.t, steps=40, **self.quiet)
             return asyrp_denoise(trained, latents, generator=torch.Generator().manual_seed(6), **self.quiet)
 
-        return make, trained.model, trained.losses, trained.seconds
+        return make, trained.model, trained.losses, trained.operations
 
 
 def measure(name: str, study: Study, methods: dict[str, Method], known: dict, pictures: Path | None) -> dict:
@@ -325,7 +315,7 @@ def main() -> None:
     parser.add_argument("--real", type=int, default=400, help="held-out images of each domain")
     parser.add_argument("--steps", type=int, default=50, help="of the inversion, which sets the budget")
     parser.add_argument("--down", type=int, default=20, help="of generation")
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), help="by default the faster one, as measured first")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), help="by default what the device has units for")
     parser.add_argument("--bases", nargs="*", default=list(BASES), choices=tuple(BASES))
     parser.add_argument("--output", default=str(RESULTS), help="folder for the results")
     parser.add_argument("--restart", action="store_true", help="throw away results of other settings")
@@ -342,7 +332,7 @@ def main() -> None:
         known, weights = record["pairs"].get(name, {}), fingerprint(ood.load_model(base))
         if complete(known, weights, methods):
             continue
-        study = Study(base, target, options, seeds, record["budget_seconds"], own=not options.sweep)
+        study = Study(base, target, options, seeds, own=not options.sweep)
         known = known if known.get("weights") == weights else {}
         record["pairs"][name] = measure(name, study, methods, known, pictures)
         path.parent.mkdir(exist_ok=True)
@@ -364,20 +354,16 @@ def plan(options):
 
 
 def open_record(path: Path, settings: dict, options) -> dict:
-    """Return the results so far, or a new record with the precision and the budget that hold for all of it."""
+    """Return the results so far, or a new record with the precision that holds for all of it."""
     if path.exists():
         record = json.loads(path.read_text())
         if record["settings"] == settings:
             return record
         if not options.restart:
             raise SystemExit(f"{path} holds results of other settings; move it away, or pass --restart")
-    model = ood.load_model("toy-dog")
     names = {kind: name for name, kind in PRECISIONS.items()}
-    precision = options.precision or names[network_dtype(model, "auto")]
-    walk = {"t": T, "steps": options.steps, "solver": "dpm2m", "precision": precision, "progress": False}
-    budget = inversion_seconds(model, options.inputs, walk)
-    head = {"settings": settings, "machine": machine(), "precision": precision, "budget_seconds": budget}
-    return {**head, "pairs": {}}
+    precision = options.precision or names[network_dtype(ood.load_model("toy-dog"), "auto")]
+    return {"settings": settings, "machine": machine(), "precision": precision, "pairs": {}}
 
 
 def machine() -> dict:

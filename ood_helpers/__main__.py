@@ -41,7 +41,7 @@ METHODS = {
     "gaussian-diagonal": "about the mean, with a variance for each pixel",
     "spectrum": "about the mean, with the power spectrum of the latents",
 }
-SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
+SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "cosine")
 FEATURES = ("scorer", "inception")
@@ -158,7 +158,7 @@ def _model_options(command, several: dict) -> None:
 
 
 def _walk_options(command) -> None:
-    solvers = "ddim (the paper's, default), dpm2m (more exact), ab2, heun, ddim-fixed-point"
+    solvers = "ddim (the paper's, default), unipc and dpm2m (more exact), ab2, heun, ddim-fixed-point"
     precisions = "of the network: float32, bfloat16, float16, or auto (default), the faster one of the first two"
     steps = "evaluations of the network, if of first order (default: 50)"
     group = command.add_argument_group("walk").add_argument

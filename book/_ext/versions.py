@@ -26,7 +26,18 @@ def rows() -> list[tuple[str, str]]:
     """Return pairs of what and which: Python, the packages, the processor and its cores."""
     versions = [(name, metadata.version(name)) for name in PACKAGES]
     system = [("Processor", cpu_name()), ("Cores", str(os.cpu_count())), ("System", platform.system())]
-    return [("Python", platform.python_version()), *versions, *system]
+    return [("Python", platform.python_version()), *versions, *system, ("Precision", precision())]
+
+
+def precision() -> str:
+    """Say in which precision networks run here where a chapter does not ask for one."""
+    import torch
+
+    from ood_helpers.kernels.runtime import has_bfloat16_units
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    lower = "bfloat16, for which this device has units" if has_bfloat16_units(device) else "float32"
+    return f"float32 where a chapter asks for it; otherwise {lower}"
 
 
 def table(pairs: list[tuple[str, str]]) -> nodes.table:

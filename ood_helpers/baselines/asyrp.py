@@ -103,7 +103,8 @@ class Asyrp:
     interval : Interval
     losses : tuple of float
         One for each step of the descent.
-    seconds : float
+    seconds, operations : float
+        Of the descent alone.
     settings : dict
     """
 
@@ -112,6 +113,7 @@ class Asyrp:
     interval: Interval = field(default_factory=Interval)
     losses: tuple[float, ...] = field(default=(), repr=False)
     seconds: float = 0.0
+    operations: float = 0.0
     settings: dict = field(default_factory=dict, repr=False)
 
     def save(self, folder: str | os.PathLike) -> Path:
@@ -124,6 +126,7 @@ class Asyrp:
             "interval": asdict(self.interval),
             "losses": self.losses,
             "seconds": self.seconds,
+            "operations": self.operations,
             "settings": self.settings,
         }
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
@@ -150,9 +153,8 @@ def load_asyrp(model: FrozenModel, folder: str | os.PathLike) -> Asyrp:
     block = new_block(model)
     block.load_state_dict(load_file(folder / WEIGHTS))
     block.eval().requires_grad_(False)
-    return Asyrp(
-        model, block, Interval(**record["interval"]), tuple(record["losses"]), record["seconds"], record["settings"]
-    )
+    kept = {key: record[key] for key in ("seconds", "operations", "settings")}
+    return Asyrp(model, block, Interval(**record["interval"]), tuple(record["losses"]), **kept)
 
 
 def new_block(model: FrozenModel, seed: int = 0) -> BottleneckBlock:
@@ -211,7 +213,7 @@ def train_asyrp(
     l1_weight: float = 0.0,
     batch_size: int = 1,
     steps: int | None = None,
-    seconds: float | None = None,
+    operations: float | None = None,
     seed: int = 0,
     precision: str = "auto",
     watch: Callable[[int, Asyrp], None] | None = None,
@@ -242,7 +244,7 @@ def train_asyrp(
         Weights of the losses.
     batch_size : int
         Images a step.
-    steps, seconds : int, float, optional
+    steps, operations : int, float, optional
         Budget: at least one of them. The inversion of the sources is not part of it.
     seed : int
         Of the block's first weights.
@@ -264,7 +266,7 @@ def train_asyrp(
     check_number("learning_rate", learning_rate, 0, strict=True)
     check_integer("batch_size", batch_size, 1)
     check_integer("watch_every", watch_every, 1)
-    interval, budget, block = interval or Interval(), Budget(steps, seconds), new_block(model, seed)
+    interval, budget, block = interval or Interval(), Budget(steps, operations), new_block(model, seed)
     embed = scorer_embedding(device=model.device) if embed is None else embed
     direction = wanted_direction(embed, sources, targets, direction)
     eps, edited = _predictions(model, block, precision)
@@ -301,7 +303,7 @@ def train_asyrp(
     passes = -(-len(sources) // batch_size) * (len(levels) - 1)
     after(0)
     found = losses()
-    history, took = descend(
+    descent = descend(
         block.parameters(), optimiser, lambda _: next(found), budget, label="Asyrp", progress=progress, after=after
     )
     settings = {
@@ -317,7 +319,7 @@ def train_asyrp(
         "images": len(sources),
         "seed": seed,
     }
-    return Asyrp(model, block.eval().requires_grad_(False), interval, history, took, settings)
+    return Asyrp(model, block.eval().requires_grad_(False), interval, settings=settings, **vars(descent))
 
 
 @torch.no_grad()

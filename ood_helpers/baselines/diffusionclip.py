@@ -36,7 +36,7 @@ def diffusion_clip(
     l1_weight: float = 0.0,
     batch_size: int = 1,
     steps: int | None = None,
-    seconds: float | None = None,
+    operations: float | None = None,
     precision: str = "auto",
     watch: Callable[[int, FrozenModel], None] | None = None,
     watch_every: int = 10,
@@ -74,7 +74,7 @@ def diffusion_clip(
         Weights of the losses.
     batch_size : int
         Images a step.
-    steps, seconds : int, float, optional
+    steps, operations : int, float, optional
         Budget: at least one of them. The inversion of the sources is not part of it.
     precision : {"auto", "float32", "bfloat16"}
         In which the network computes.
@@ -98,7 +98,7 @@ def diffusion_clip(
     check_number("learning_rate", learning_rate, 0, strict=True)
     check_integer("batch_size", batch_size, 1)
     check_integer("watch_every", watch_every, 1)
-    budget, network = Budget(steps, seconds), trainable_copy(model)
+    budget, network = Budget(steps, operations), trainable_copy(model)
     embed = scorer_embedding(device=model.device) if embed is None else embed
     direction = wanted_direction(embed, sources, targets, direction)
     dtype = network_dtype(model, precision) or torch.float32
@@ -128,7 +128,7 @@ def diffusion_clip(
     growth = torch.optim.lr_scheduler.ExponentialLR(optimiser, gamma)
     passes = -(-len(sources) // batch_size)
     after(0)
-    losses, took = descend(
+    descent = descend(
         network.parameters(), optimiser, loss_at, budget, label="DiffusionCLIP", progress=progress, after=after
     )
     settings = {
@@ -143,7 +143,7 @@ def diffusion_clip(
         "batch_size": batch_size,
         "images": len(sources),
     }
-    return Tuned(frozen_again(model, network, name), losses, took, settings)
+    return Tuned(frozen_again(model, network, name), settings=settings, **vars(descent))
 
 
 def translate(

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..checks import check_integer, check_number
 from ..models.frozen import FrozenModel, NetworkPredictor
+from ..models.operations import measured_operations, paid
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class Tuned:
         The tuned copy.
     losses : tuple of float
         One for each step.
-    seconds : float
+    seconds, operations : float
         Of the descent alone.
     settings : dict
         What was asked for.
@@ -37,12 +38,13 @@ class Tuned:
     model: FrozenModel
     losses: tuple[float, ...] = field(repr=False)
     seconds: float
+    operations: float
     settings: dict = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a descent ends: after so many steps, or so many seconds, whichever comes first.
+    """When a descent ends: after so many steps, or so many operations, whichever comes first.
 
     Raises
     ------
@@ -51,21 +53,30 @@ class Budget:
     """
 
     steps: int | None = None
-    seconds: float | None = None
+    operations: float | None = None
 
     def __post_init__(self):
-        if self.steps is None and self.seconds is None:
-            raise ValueError("steps, seconds: got neither, expected at least one of them")
+        if self.steps is None and self.operations is None:
+            raise ValueError("steps, operations: got neither, expected at least one of them")
         if self.steps is not None:
             check_integer("steps", self.steps, 1)
-        if self.seconds is not None:
-            check_number("seconds", self.seconds, 0, strict=True)
+        if self.operations is not None:
+            check_number("operations", self.operations, 0, strict=True)
 
-    def spent(self, steps: int, seconds: float) -> bool:
-        """Whether so many steps in so many seconds are enough."""
+    def spent(self, steps: int, operations: float) -> bool:
+        """Whether so many steps of so many operations are enough."""
         return (self.steps is not None and steps >= self.steps) or (
-            self.seconds is not None and seconds >= self.seconds
+            self.operations is not None and operations >= self.operations
         )
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What a descent left behind: the loss of each step, its seconds and its operations."""
+
+    losses: tuple[float, ...] = field(repr=False)
+    seconds: float
+    operations: float
 
 
 def trainable_copy(model: FrozenModel) -> torch.nn.Module:
@@ -98,8 +109,10 @@ def descend(
     label: str,
     progress: bool = True,
     after: Callable[[int], None] | None = None,
-) -> tuple[tuple[float, ...], float]:
-    """Descend until the budget is spent and return the losses and the seconds that it took.
+) -> Descent:
+    """Descend until the budget is spent.
+
+    Every step makes the same calls, so the operations of the first one are counted, and stand for all.
 
     Parameters
     ----------
@@ -121,13 +134,15 @@ def descend(
     FloatingPointError
         If the loss or a gradient is NaN or infinite: the learning rate is too high.
     """
-    parameters, losses, seconds = list(parameters), [], 0.0
+    parameters, losses, seconds, each = list(parameters), [], 0.0, 0.0
     with tqdm(total=budget.steps, desc=label, disable=not progress, leave=False, file=sys.stderr) as bar:
-        while not budget.spent(len(losses), seconds):
+        while not budget.spent(len(losses), each * len(losses)):
             start = time.perf_counter()
             optimiser.zero_grad(set_to_none=True)
-            loss = loss_at(len(losses))
-            loss.backward()
+            with paid(each) if each else measured_operations() as cost:
+                loss = loss_at(len(losses))
+                loss.backward()
+            each = cost.total
             optimiser.step()
             losses.append(loss.item())
             seconds += time.perf_counter() - start
@@ -136,4 +151,4 @@ def descend(
             bar.update()
             if after is not None:
                 after(len(losses))
-    return tuple(losses), seconds
+    return Descent(tuple(losses), seconds, each * len(losses))

@@ -21,7 +21,7 @@ def fine_tune(
     learning_rate: float = 1e-5,
     batch_size: int = 4,
     steps: int | None = None,
-    seconds: float | None = None,
+    operations: float | None = None,
     seed: int = 0,
     precision: str = "auto",
     watch: Callable[[int, FrozenModel], None] | None = None,
@@ -47,7 +47,7 @@ def fine_tune(
         Of Adam.
     batch_size : int
         Images a step; timesteps are drawn in pairs ``t, T - 1 - t``.
-    steps, seconds : int, float, optional
+    steps, operations : int, float, optional
         Budget: at least one of them.
     seed : int
         Draws images, timesteps and noise; step ``k`` depends on ``(seed, k)`` alone.
@@ -75,7 +75,7 @@ def fine_tune(
     check_number("learning_rate", learning_rate, 0, strict=True)
     check_integer("batch_size", batch_size, 1)
     check_integer("watch_every", watch_every, 1)
-    budget, network = Budget(steps, seconds), trainable_copy(model)
+    budget, network = Budget(steps, operations), trainable_copy(model)
     dtype = network_dtype(model, precision) or torch.float32
     table = model.alphas_cumprod.to(model.device)
     if loss == "hybrid" and network.config.out_channels == network.config.in_channels:
@@ -94,7 +94,7 @@ def fine_tune(
     name = f"{model.name} tuned"
     after(0)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    losses, took = descend(
+    descent = descend(
         network.parameters(), optimiser, loss_at, budget, label="fine-tune", progress=progress, after=after
     )
     settings = {
@@ -105,7 +105,7 @@ def fine_tune(
         "images": len(images),
         "seed": seed,
     }
-    return Tuned(frozen_again(model, network, name), losses, took, settings)
+    return Tuned(frozen_again(model, network, name), settings=settings, **vars(descent))
 
 
 def batch_at(step: int, images: torch.Tensor, length: int, batch_size: int, seed: int):

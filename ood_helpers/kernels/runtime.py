@@ -1,18 +1,19 @@
-"""How a walk runs on this machine: the network's precision and the batch size, chosen by measuring."""
+"""How a walk runs on this machine: the network's precision, by what the processor has, and the batch size."""
 
 from __future__ import annotations
 
 import math
-import time
+import os
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from ..checks import check_choice, check_integer
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-WORTHWHILE = 1.2  # a lower precision has to be this much faster ...
-TOLERABLE = 0.02  # ... and may change eps by this much, relative and root-mean-square
+BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}  # as Linux names them
+ISA_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 CPU_PIXELS = 2**17  # per batch: 32 images at 64 x 64; more gains nothing on a few cores
 GPU_SHARE = 0.8  # of the free memory that a batch may fill
 GPU_PIXELS = 2**22  # per batch: 64 images at 256 x 256, with up to 256 channels below 2**31 elements
@@ -26,53 +27,44 @@ def network_dtype(model, precision: str) -> torch.dtype | None:
     model : FrozenModel
         A closed form has no network and always computes in the dtype of its input.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        ``auto`` measures once per model and process whether bfloat16 is at least 1.2 times faster than float32 here
-        and changes eps by at most 2 %; only then it is used. The state of the walk is never lowered.
+        ``auto`` is bfloat16 on a device that has units for it (`has_bfloat16_units`), else float32: the same on every
+        run. The state of the walk is never lowered.
 
     Notes
     -----
     On a GPU, torch computes float32 convolutions in TF32, with the 10 bits of float16, unless told otherwise by
     ``torch.backends.cudnn.conv.fp32_precision = "ieee"`` (``torch.backends.cudnn.allow_tf32 = False`` before 2.9): set
-    that for references. What rounding costs a round trip is measured by ``benchmarks/accuracy.py``: with ``toy-dog``
-    and 40 steps of ``dpm2m``, bfloat16 moves the latents by 3 % and doubles the error in the image, 0.0008; float16
-    moves them by 0.3 % and adds no error, but few processors are fast in it.
+    that for references. What rounding costs a round trip is measured by ``benchmarks/accuracy.py``.
     """
     check_choice("precision", precision, ("auto", *PRECISIONS))
     if not hasattr(model.predictor, "network"):
         return None
-    return (
-        _measured_dtype(model.predictor, model.image_shape, model.device)
-        if precision == "auto"
-        else PRECISIONS[precision]
-    )
+    if precision != "auto":
+        return PRECISIONS[precision]
+    return torch.bfloat16 if has_bfloat16_units(model.device) else torch.float32
+
+
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Tell whether a device computes in bfloat16 by itself: by its capability, never by a stopwatch.
+
+    A processor needs AVX-512 with bfloat16 or AMX, and torch has to use them: ``ATEN_CPU_CAPABILITY`` and
+    ``ONEDNN_MAX_CPU_ISA`` can hold it back. Without such units bfloat16 is many times slower than float32. An NVIDIA
+    GPU needs compute capability 8.0. What cannot be told counts as no.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    return allowed not in ISA_WITHOUT_BFLOAT16 and bool(BFLOAT16_UNITS & processor_flags())
 
 
 @cache
-def _measured_dtype(predictor, image_shape, device) -> torch.dtype:
-    predictor = predictor.uncompiled()
-    x = torch.randn((4, *image_shape), generator=torch.Generator().manual_seed(0)).to(device)
-    t = torch.full((4,), 500.0, device=device)
-    kinds = torch.float32, torch.bfloat16
-    exact, rounded = (_timed(predictor, x, t, dtype)[0] for dtype in kinds)  # warms up
-    error = ((rounded - exact).square().mean() / exact.square().mean()).sqrt()
-    # by turns, and the shortest of each: a busy machine slows single calls
-    slow, fast = (min(seconds) for seconds in zip(*_turns(predictor, x, t, kinds), strict=True))
-    return torch.bfloat16 if slow > WORTHWHILE * fast and error < TOLERABLE else torch.float32
-
-
-def _turns(predictor, x, t, kinds, rounds: int = 6):
-    return [[_timed(predictor, x, t, dtype)[1] for dtype in kinds] for _ in range(rounds)]
-
-
-@torch.no_grad()
-def _timed(predictor, x, t, dtype):
-    """Return the output and the seconds that one call takes."""
-    clock = time.perf_counter if x.is_cuda else time.process_time
-    start = clock()
-    result = predictor(x, t, dtype)
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    return result, clock() - start
+def processor_flags() -> frozenset[str]:
+    """Return the instruction sets of this machine's processor as Linux tells them; elsewhere nothing."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return frozenset(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
 
 
 def choose_batch_size(model, batch_size: int | None, dtype: torch.dtype | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 Eps = Callable  # eps(y, level) -> Tensor in the shape of y
@@ -38,6 +39,33 @@ def dpm2m(eps: Eps, y, here, there, memory):
     The clean image lies at ``log sigma = -inf``; the steps that touch it extrapolate in sigma.
     """
     return _two_step(eps, y, here, there, memory, _log_sigma_ratio)
+
+
+def unipc(eps: Eps, y, here, there, memory):
+    """UniPC [Zhao et al. 2023]: predict as `dpm2m` does; the evaluation at a level mends the step that led there.
+
+    The mended step integrates a parabola in log sigma through the slopes at its ends and at the level before. One
+    evaluation, order 3.
+    """
+    if memory is None:
+        predicted, newest = _two_step(eps, y, here, there, None, _log_sigma_ratio)
+        return predicted, (None, (newest,))
+    slope, (start, past) = eps(y, here), memory
+    if start is not None:
+        known = [(one, level) for one, level in ((slope, here), *past) if level.sigma > 0]
+        shares = _integral([level.sigma for _, level in known], past[0][1].sigma, here.sigma)
+        y = start + sum(share * one for share, (one, _) in zip(shares, known, strict=True))
+    predicted, newest = _two_step(lambda *_: slope, y, here, there, past[0], _log_sigma_ratio)
+    return predicted, (y, (newest, past[0]))
+
+
+def _integral(sigmas: list[float], low: float, high: float) -> list[float]:
+    """Weights of a function's values in its integral over sigma, by a polynomial in ``log(sigma / low)``."""
+    where, end = np.log(np.array(sigmas) / low), math.log(high / low)
+    moments = [high - low]
+    for k in range(1, len(sigmas)):
+        moments.append(high * end**k - k * moments[-1])
+    return np.linalg.solve(np.vander(where, increasing=True).T, moments).tolist()
 
 
 def _two_step(eps: Eps, y, here, there, memory, ratio):

@@ -16,8 +16,8 @@ from .levels import Level, generation_levels, inversion_levels
 from .runtime import choose_batch_size, network_dtype, sent
 
 START = float(alphas_cumprod("linear")[800])  # of fresh images
-SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m")
-EXPLICIT = {"ddim": rules.ddim, "ab2": rules.ab2, "heun": rules.heun, "dpm2m": rules.dpm2m}
+SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
+EXPLICIT = {"ddim": rules.ddim, "ab2": rules.ab2, "heun": rules.heun, "dpm2m": rules.dpm2m, "unipc": rules.unipc}
 
 
 def walk(eps, y: torch.Tensor, levels: Sequence[Level], step) -> Iterator[torch.Tensor]:
@@ -126,12 +126,13 @@ def invert(
         Timestep of the latents, ``0 <= t < T``; the paper finds ``t`` near 800 reasonable (Sec. E.2.1).
     steps : int
         Intervals of the walk, ``1 <= steps <= t + 1``.
-    solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m"}
+    solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc"}
         ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that
         the DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second
-        order.
+        order, ``unipc`` of third: of these the nearest latents for the same evaluations.
     grid : {"uniform", "log-snr", "official"} or sequence of float, optional
-        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``uniform`` for the others.
+        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``unipc``, and
+        ``uniform`` for the others.
     tolerance, max_iterations : float, int
         For ``ddim-fixed-point``: largest change of a pixel at which an image's iteration ends, and how often to iterate
         at most.
@@ -313,7 +314,7 @@ def _streams(n: int, generator: torch.Generator | None) -> list[torch.Generator]
 
 def _grid_of(solver: str, grid):
     check_choice("solver", solver, SOLVERS)
-    return grid if grid is not None else "log-snr" if solver == "dpm2m" else "uniform"
+    return grid if grid is not None else "log-snr" if solver in ("dpm2m", "unipc") else "uniform"
 
 
 def _check_eta(eta: float, solver: str) -> None:

@@ -97,7 +97,7 @@ def climbing_latents(
         Timesteps, in any order.
     steps : int
         Of the walk to the highest, even in ``log sigma``; the heights are added to its levels.
-    solver : {"ddim", "ab2", "heun", "dpm2m"}
+    solver : {"ddim", "ab2", "heun", "dpm2m", "unipc"}
     precision
         As in `invert`; by default float32, since these latents serve as a reference for others.
 

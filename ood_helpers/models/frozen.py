@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..checks import check_batch
+from .operations import evaluation_operations, spend
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,12 @@ class FrozenModel:
     predictor: Callable[[torch.Tensor, torch.Tensor, torch.dtype | None], torch.Tensor] = field(repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     scheduler: object = field(default=None, repr=False)
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of one evaluation of one image; 0 for a closed form."""
+        count = getattr(self.predictor, "operations", None)
+        return count(self.image_shape) if count else 0.0
 
     def eps(self, x: torch.Tensor, t) -> torch.Tensor:
         """Predict the noise in ``x``.
@@ -139,13 +146,22 @@ class NetworkPredictor:
         self.channels = channels
         self.compiled = compiled
         self._copies = {}
+        self._operations = {}
 
     def __call__(self, x, t, dtype=None):
+        spend(len(x) * self.operations(tuple(x.shape[1:])))
         network = self.network if dtype is None else self._in(dtype)
         label = t.clamp(min=0).to(x.device, torch.float32)
         output = network(x.to(dtype or network.dtype), label).sample
         # a copy, for a CUDA graph writes its next output over this one
         return output[: len(x), : self.channels].to(x.dtype, copy=True)
+
+    def operations(self, image_shape: tuple[int, ...]) -> float:
+        """Floating-point operations of one evaluation of one image."""
+        if image_shape not in self._operations:
+            image = torch.empty((1, *image_shape), dtype=self.network.dtype)
+            self._operations[image_shape] = evaluation_operations(self.network, image, torch.zeros(1))
+        return self._operations[image_shape]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What decides the predictions."""

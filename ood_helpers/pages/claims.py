@@ -340,7 +340,9 @@ def measured(key: str, holds: bool | None, number: str, when: str = "") -> Verdi
 
 
 def report(*verdicts: Verdict) -> None:
-    """Show verdicts as a table, and leave them for the claims page of the book; once in a notebook.
+    """Show verdicts as a table, and leave them for the claims page of the book; once in a notebook, in its last cell.
+
+    Along with them go the operations that networks have been asked for so far, what the notebook costs.
 
     The data travel in the metadata of the output: MyST-NB collects what is marked as "scrapbook", and warns of types
     of data that it cannot draw.
@@ -352,9 +354,11 @@ def report(*verdicts: Verdict) -> None:
     """
     from IPython.display import display
 
+    from ..models.operations import operations  # brings torch, which the pages of the book do without
+
     bundle = {"text/html": to_html(verdicts), "text/plain": to_text(verdicts)}
-    metadata = {"scrapbook": {"name": "claims"}, "verdicts": [asdict(verdict) for verdict in verdicts]}
-    display(bundle, raw=True, metadata=metadata)
+    told = {"verdicts": [asdict(verdict) for verdict in verdicts], "operations": operations()}
+    display(bundle, raw=True, metadata={"scrapbook": {"name": "claims"}, **told})
 
 
 def to_text(verdicts: tuple[Verdict, ...]) -> str:

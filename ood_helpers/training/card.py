@@ -23,12 +23,13 @@ domains that it never saw. It is good for nothing else.
 | | |
 |---|---|
 | Network | `UNet2DModel`, {parameters:.2f} million parameters, channels {channels}, {size} x {size} RGB |
+| Operations | {evaluation:.2f} GFLOP for one evaluation of one image |
 | Predicts | the noise{sigma}, T = 1000, {schedule} schedule |
 | Data | {images:,} drawn pictures, seed {seed}; pictures of every other seed are held out |
 | Training | {step:,} steps of {batch} images, AdamW, peak rate {learning_rate:g}, cosine decay to step {decay:,} |
 | Loss | {loss} |
 | Weights | moving average, decay {ema_decay}; float16 |
-| Time | {minutes} |
+| Cost | {teraflops:.0f} TFLOP, {minutes} |
 | Made with | torch {torch}, diffusers {diffusers} |
 
 Frechet distance in the features of the domain scorer, between {n} samples and {n_real} held-out pictures:
@@ -61,7 +62,6 @@ def write_card(folder: Path, name: str, parameters: int) -> Path:
     record = json.loads((folder / "training.json").read_text())
     recipe, held_out = record["recipe"], record["held_out"]
     _plot_loss(record["loss"], folder / "loss.png")
-    seconds = record.get("seconds")
     facts = {
         **{**recipe, "decay": max(recipe["decay"], recipe["steps"])},
         **{key: record[key] for key in ("step", "torch", "diffusers")},
@@ -72,7 +72,9 @@ def write_card(folder: Path, name: str, parameters: int) -> Path:
         "loss": "hybrid: squared error of the noise, and the variational bound for the variances"
         if recipe.get("learn_sigma")
         else "squared error of the noise",
-        "minutes": f"{seconds / 60:.0f} minutes" if seconds else "not recorded",
+        "evaluation": record["evaluation_operations"] / 1e9,
+        "teraflops": record["operations"] / 1e12,
+        "minutes": f"{record['seconds'] / 60:.0f} minutes",
         "n": held_out["samples"],
         "n_real": held_out["real"],
         "frechet": held_out["frechet"],

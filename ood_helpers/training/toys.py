@@ -23,9 +23,11 @@ from tqdm import tqdm
 
 from ..domains import drawn
 from ..kernels.losses import noised, training_loss
+from ..kernels.runtime import has_bfloat16_units
 from ..kernels.walk import fresh_images
 from ..models.frozen import FrozenModel
 from ..models.loading import freeze
+from ..models.operations import measured_operations, paid
 from ..models.schedules import alphas_cumprod
 from ..pages.figures import save_sheet
 from .card import assess, write_card
@@ -190,21 +192,25 @@ def train(
     schedule = get_cosine_schedule_with_warmup(optimiser, recipe.warmup, max(recipe.decay, recipe.steps))
     average = EMAModel(network.parameters(), decay=recipe.ema_decay)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
-    record = _resume(output, parts, recipe) or {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "loss": []}
+    start = {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "operations": 0.0, "loss": []}
+    record = _resume(output, parts, recipe) or start
 
     table, kind = alphas_cumprod(recipe.schedule).to(device), "hybrid" if recipe.learn_sigma else "simple"
     todo = range(record["step"], recipe.steps)
     pictures = training_pictures(recipe) if todo else None
-    running, since = [], time.perf_counter()
+    lower = has_bfloat16_units(device)  # without such units bfloat16 is many times slower than float32
+    running, since, each = [], time.perf_counter(), 0.0
     for step in tqdm(
         todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr
     ):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
-        with torch.autocast(device.type, torch.bfloat16):
-            predicted = network(noised(images, eps, t, table), t).sample
-        loss = training_loss(kind, predicted.float(), images, eps, t, table)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        with paid(each) if each else measured_operations() as cost:
+            with torch.autocast(device.type, torch.bfloat16, enabled=lower):
+                predicted = network(noised(images, eps, t, table), t).sample
+            loss = training_loss(kind, predicted.float(), images, eps, t, table)
+            loss.backward()
+        each = cost.total
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -213,6 +219,7 @@ def train(
         if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
             now = time.perf_counter()
             record["loss"].append([step + 1, sum(running) / len(running)])
+            record["operations"] += each * len(running)
             record.update(step=step + 1, seconds=record["seconds"] + now - since)
             running, since = [], now
             _save(output, parts, record)
@@ -229,6 +236,7 @@ def export(network: UNet2DModel, name: str, recipe: Recipe, record: dict, output
     save_sheet(fresh_images(model, 40, precision="float32", **walk), output / "samples.png")
     record = {
         **record,
+        "evaluation_operations": model.operations,
         "torch": torch.__version__.split("+")[0],
         "diffusers": diffusers.__version__,
         "held_out": assess(model, recipe.domain, card_images),

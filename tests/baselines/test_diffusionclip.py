@@ -111,7 +111,7 @@ def test_bad_input_is_named(model, domains, embed):
         diffusion_clip(model, sources, steps=1)
     with pytest.raises(ValueError, match="targets: got images of shape"):
         diffusion_clip(model, sources, targets[..., :8], steps=1)
-    with pytest.raises(ValueError, match="steps, seconds: got neither"):
+    with pytest.raises(ValueError, match="steps, operations: got neither"):
         diffusion_clip(model, sources, targets)
     with pytest.raises(TypeError, match="has no network"):
         diffusion_clip(ood.gaussian_model(0.0, 1.0, image_shape=(3, 16, 16)), sources, targets, steps=1)

@@ -115,6 +115,21 @@ def test_a_page_has_one_title_and_a_language(page):
     assert len(article(page)("h1")) <= 1
 
 
+def test_no_chapter_asks_its_networks_for_more_than_a_reader_s_machine_can_bear():
+    """8 TFLOP a chapter and 50 in all: a quarter of an hour on two cores without AVX-512, as most laptops are."""
+    told = json.loads((SITE / "operations.json").read_text())
+    notebooks = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(told) == notebooks
+    assert {name: cost for name, cost in told.items() if cost > 8e12} == {}
+    assert 0 < sum(told.values()) <= 50e12
+
+
+def test_what_chapters_say_that_they_cost_is_what_they_cost():
+    told = json.loads((SITE / "operations.json").read_text())
+    recorded = json.loads((ROOT / "book" / "costs.json").read_text())["operations"]
+    assert told == pytest.approx(recorded, rel=0.02)
+
+
 def test_the_pages_wear_the_books_own_style():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     links = soup(f"{toc['root']}.html")("link", rel="stylesheet")

@@ -72,6 +72,7 @@ def test_denoising_a_gaussian_is_the_known_product_on_any_grid(timesteps):
         ("heun", "uniform", 2),
         ("heun", "log-snr", 2),
         ("dpm2m", "log-snr", 2),
+        ("unipc", "log-snr", 3),
     ],
 )
 def test_every_solver_converges_to_the_exact_flow_at_its_order(model, images, solver, grid, order):
@@ -181,7 +182,7 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others(model, imag
     assert not torch.allclose(run(4), run(5))
 
 
-@pytest.mark.parametrize(("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21)])
+@pytest.mark.parametrize(("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21), ("unipc", 21)])
 def test_evaluations_are_counted(model, images, solver, expected):
     counted = ood.CountedModel(model)
     ood.invert(counted, images, steps=20, solver=solver, **QUIET)
@@ -271,7 +272,7 @@ def test_a_bad_tolerance_is_named(model, images):
         ood.invert(model, images, solver="ddim-fixed-point", tolerance=0, **QUIET)
 
 
-@pytest.mark.parametrize("step", [rules.ddim, rules.heun, rules.dpm2m])
+@pytest.mark.parametrize("step", [rules.ddim, rules.heun, rules.dpm2m, rules.unipc])
 def test_predicted_images_are_the_posterior_means_along_the_walk(images, step):
     """For Gaussian data E[x_0 | x_t] is known; one walk, and no evaluation beyond those that the steps make."""
     counted = ood.CountedModel(ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE))

@@ -1,0 +1,142 @@
+"""Execution of chapters: one that fails costs no other, is run again, and the accounts add up."""
+
+import json
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from test_extensions import KERNEL, ROOT, extension
+
+CONF = """
+import sys
+sys.path.insert(0, {ext!r})
+extensions = ["myst_nb", "package_cache", "execution"]
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = False
+nb_execution_show_tb = True
+nb_execution_timeout = {timeout}
+exclude_patterns = ["_build"]
+html_theme = "basic"
+"""
+PAGE = """# Index
+
+```{costs-table}
+```
+
+```{toctree}
+notebooks/01_first
+notebooks/02_second
+```
+"""
+REPORT = """from IPython.display import display
+told = {"verdicts": [], "operations": 2.5e12}
+display({"text/plain": "told"}, raw=True, metadata={"scrapbook": {"name": "claims"}, **told})"""
+COUNT = "import pathlib\nwith pathlib.Path('runs.txt').open('a') as runs:\n    print('run', file=runs)"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A Sphinx project of two notebooks, and how to write and to build it."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "ood_helpers").mkdir()
+    (tmp_path / "requirements.lock").write_text("\n")
+    (tmp_path / "index.md").write_text(PAGE)
+
+    def write(name, *sources):
+        cells = [nbformat.v4.new_markdown_cell(f"# The {name} chapter", id="title")]
+        cells += [nbformat.v4.new_code_cell(source, id=f"cell-{k}") for k, source in enumerate(sources)]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+
+    def build(timeout=60):
+        from sphinx.cmd.build import build_main
+
+        (tmp_path / "conf.py").write_text(CONF.format(ext=str(ROOT / "book" / "_ext"), timeout=timeout))
+        html = tmp_path / "_build" / "html"
+        status = build_main(["-q", "-n", "-W", "--keep-going", str(tmp_path), str(html)])
+        pages = {
+            path.relative_to(html).as_posix(): BeautifulSoup(path.read_text(), "html.parser").get_text()
+            for path in html.rglob("*.html")
+        }
+        return status, pages
+
+    return SimpleNamespace(root=tmp_path, write=write, build=build, failures=tmp_path / "_build" / "failures.txt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("print('as far as here')\nno_such_name", "NameError: name 'no_such_name' is not defined"),
+        ("print('as far as here', flush=True)\nimport os, time; time.sleep(1); os._exit(3)", "DeadKernelError"),
+        ("print('as far as here', flush=True)\nimport time; time.sleep(60)", "A cell timed out"),
+    ],
+    ids=["error", "dead", "slow"],
+)
+def test_a_chapter_that_fails_costs_no_other_and_is_run_again(book, trouble, reason):
+    book.write("01_first", "1 + 1", trouble, "print('never')")
+    book.write("02_second", COUNT, REPORT)
+    status, pages = book.build(timeout=10)
+    assert status != 0
+    assert "as far as here" in pages["notebooks/01_first.html"] and "The 02_second chapter" in pages["index.html"]
+    assert "told" in pages["notebooks/02_second.html"]
+    text = book.failures.read_text()
+    assert "notebooks/01_first stopped at cell 3 of 4, which begins with «print('as far as here'" in text
+    assert reason in text or reason in pages["notebooks/01_first.html"]
+    assert "stopped at cell 3 of 4" in pages["index.html"]
+
+    book.write("01_first", "1 + 1", "print('mended')")
+    status, pages = book.build(timeout=10)
+    assert status == 0 and not book.failures.exists()
+    assert "mended" in pages["notebooks/01_first.html"]
+    assert (book.root / "notebooks" / "runs.txt").read_text() == "run\n"
+
+
+@pytest.mark.slow
+def test_a_failure_of_a_passing_cause_goes_away_with_the_next_build(book):
+    book.write("01_first", "import pathlib\nprint(pathlib.Path('wanted.txt').read_text())")
+    book.write("02_second", REPORT)
+    assert book.build()[0] != 0
+    (book.root / "notebooks" / "wanted.txt").write_text("here it is")
+    status, pages = book.build()
+    assert status == 0 and "here it is" in pages["notebooks/01_first.html"]
+
+
+@pytest.mark.slow
+def test_operations_reach_the_page_and_the_file_from_a_run_and_from_the_cache(book):
+    book.write("01_first", "1 + 1")
+    book.write("02_second", REPORT)
+    for _ in range(2):
+        status, pages = book.build()
+        assert status == 0
+        told = json.loads((book.root / "_build" / "html" / "operations.json").read_text())
+        assert told == {"notebooks/02_second": 2.5e12}
+        assert "2.50" in pages["index.html"] and "complete" in pages["index.html"]
+        (book.root / "index.md").write_text(PAGE + "\nOther words.\n")
+
+
+def test_progress_says_which_chapter_of_how_many_and_learns_how_fast_this_machine_is():
+    progress = extension("execution").Progress({"a": 100.0, "b": 200.0}, ["a", "b"])
+    assert progress.begin("a").startswith("chapter 1 of 2: running a, about 2 minutes; ")
+    assert progress.begin("a").endswith("5 minutes")
+    progress.end("a", 300.0)
+    assert progress.begin("b") == "chapter 2 of 2: running b, about 10 minutes; all that is left, if none is cached: 10 minutes"
+    unknown = extension("execution").Progress({}, ["a"])
+    assert unknown.begin("a") == "chapter 1 of 1: running a"
+
+
+def test_a_chapter_s_cost_is_told_in_words():
+    record = {
+        "operations": {"notebooks/01": 7.04e12, "notebooks/02": 0.0},
+        "processors": [
+            {"name": "one processor", "seconds": {"notebooks/01": 61.0, "notebooks/02": 3.2}},
+            {"name": "another", "seconds": {"notebooks/01": 200.0, "notebooks/02": 9.0}},
+        ],
+    }
+    sentence = extension("execution").sentence
+    assert "asks its networks for 7.0 TFLOP, and takes 61 seconds on one processor and 3 minutes on another" in sentence(
+        record, "notebooks/01"
+    )
+    assert "asks no network for anything that counts" in sentence(record, "notebooks/02")
+    assert "not on record" in sentence(record, "notebooks/03")
