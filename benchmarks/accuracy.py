@@ -8,7 +8,7 @@ too, and is itself compared with one of half as many (`ood.latent_error`, `ood.r
 steps is raised until both errors are small enough; how many evaluations that takes is interpolated between rungs, in
 logarithms of both. The contestants:
 
-ours          `ood.invert` and `ood.denoise` by dpm2m, with even steps in log(sigma).
+ours          `ood.invert` and `ood.denoise` by dpm2m, and by unipc, with even steps in log(sigma).
 ddim          `DDIMInverseScheduler` and `DDIMScheduler` of diffusers, unclipped, "trailing" steps: at its best, for by
               default both clip, and the last of few steps falls short of the last timestep.
 dpm-solver    `DPMSolverMultistepInverseScheduler` and `DPMSolverMultistepScheduler` of diffusers, as they come.
@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ import ood_helpers as ood
 from ood_helpers.kernels.levels import Level
 from ood_helpers.kernels.runtime import PRECISIONS
 from ood_helpers.kernels.steps import dpm2m
+from ood_helpers.models.frozen import fingerprint
 from ood_helpers.models.schedules import timestep_at
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
@@ -54,9 +56,9 @@ PEERS = {
 }
 
 
-def our_trip(model, images, steps: int, precision: str = "float32"):
-    """There and back by our default for accuracy."""
-    walk = {"t": len(model.alphas_cumprod) - 1, "steps": steps, "solver": "dpm2m"}
+def our_trip(model, images, steps: int, precision: str = "float32", solver: str = "dpm2m"):
+    """There and back by one of our accurate solvers."""
+    walk = {"t": len(model.alphas_cumprod) - 1, "steps": steps, "solver": solver}
     trip = ood.round_trip(model, images, precision=precision, progress=False, **walk)
     return trip.latents, trip.copies
 
@@ -157,7 +159,7 @@ def measure(name: str, domains, count: int) -> dict:
     images = torch.cat([ood.load_domain(domain, n=count, size=size, seed=3) for domain in domains])
     reference, half = (reference_latents(model, images, steps) for steps in (300, 150))
     found = {"reference_error": ood.latent_error(half, reference).mean().item(), "ladders": {}}
-    trips = {"ours": (our_trip, FEW)}
+    trips = {"ours": (our_trip, FEW), "ours, UniPC": (lambda m, x, s: our_trip(m, x, s, solver="unipc"), FEW)}
     for peer, kinds in PEERS.items():
         trips[peer] = (
             lambda m, x, s, kinds=kinds: diffusers_trip(m, x, s, kinds),
@@ -204,6 +206,8 @@ def main() -> None:
         "settings": vars(options),
         "wanted": WANTED,
         "machine": machine(torch.device("cpu"), options.threads),
+        "date": time.strftime("%Y-%m-%d"),
+        "weights": {name: fingerprint(ood.load_model(name)) for name in options.models},
         "models": {},
     }
     for name in options.models:

@@ -5,8 +5,8 @@
 For N = 50, 200 and 800 raw images, by the two samplers of the paper and the one that the book recommends; and by tuning
 the network, all of it (vanilla) or toward a direction (DiffusionCLIP), by as many operations as inverting 50 images.
 Held-out images set the scale, others the floor.  Statistics of each single image are kept, so that comparisons can be
-made anew.  "faint" are the same dust fields under a stretch that lifts faint dust.  Some 25 minutes on two cores; what
-is there already is not made again.
+made anew.  "faint" are the same dust fields under a stretch that lifts faint dust.  Some 80 TFLOP, and a quarter of an
+hour of morphology, on two cores; what is there already, by the same weights, is not made again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ood_helpers.domains.bands import fit_stretch, to_flux, to_images
 from ood_helpers.evaluation.dust import dust_statistics
 from ood_helpers.evaluation.morphology import brightness, morphology
 from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
+from ood_helpers.models.frozen import fingerprint
 from ood_helpers.models.operations import operations
 from ood_helpers.pages.figures import save_sheet
 
@@ -78,7 +79,8 @@ def make(domain, options):
     """Yield the label of each set of images, and the set."""
     model = ood.load_model(MODEL)
     few = min(domain.sizes)
-    walk = {"t": T, "steps": options.steps, "solver": "dpm2m", "progress": False}
+    walk = {"t": T, "steps": options.steps, "solver": "unipc", "precision": options.precision, "progress": False}
+    lower = {"precision": options.precision, "progress": False}
     yield "held out", domain.images(options.real, SEEDS["held_out"])
     yield "floor", domain.images(options.images, SEEDS["floor"])
     raw = domain.images(max(domain.sizes), SEEDS["raw"])
@@ -87,9 +89,9 @@ def make(domain, options):
     budget = operations() - before
     sources = ood.load_domain("dog", options.images, 64, SEEDS["translate"])
     own = ood.load_domain("dog", 24, 64, SEEDS["own"])
-    tuned = diffusion_clip(model, own, raw[:few], operations=budget, progress=False, **TUNING)
-    yield "DiffusionCLIP", translate(model, tuned.model, sources, t=TUNING["t"], steps=40, progress=False)
-    tuned = fine_tune(model, raw[:few], operations=budget, progress=False, **VANILLA)
+    tuned = diffusion_clip(model, own, raw[:few], operations=budget, **lower, **TUNING)
+    yield "DiffusionCLIP", translate(model, tuned.model, sources, t=TUNING["t"], steps=40, **lower)
+    tuned = fine_tune(model, raw[:few], operations=budget, **lower, **VANILLA)
     colors = raw[torch.arange(options.images) % few].mean((2, 3))
     generator = torch.Generator().manual_seed(SEEDS["fresh"])
     yield (
@@ -106,19 +108,26 @@ def make(domain, options):
             yield f"{label}, N = {n}", ood.denoise(model, drawn_latents, **walk)
 
 
+def kept(path: Path, weights: dict) -> bool:
+    """Whether there is a record that was made with these weights."""
+    return path.exists() and json.loads(path.read_text()).get("weights") == weights
+
+
 def main() -> None:
     """Measure what the folder of results lacks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=100, help="of each way")
     parser.add_argument("--real", type=int, default=400, help="held-out images")
-    parser.add_argument("--steps", type=int, default=20, help="of DPM-Solver-2M")
+    parser.add_argument("--steps", type=int, default=12, help="of UniPC")
+    parser.add_argument("--precision", default="float32", help="of the network, as in ood.invert")
     parser.add_argument("--output", default=str(RESULTS))
     options = parser.parse_args()
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     domains = {"galaxy": Galaxies(), "radiation": Dust(0.05, SIZES), "radiation-faint": Dust(0.005, (min(SIZES),))}
     for name, domain in domains.items():
-        if (output / f"{name}.csv").exists():
+        weights = {MODEL: fingerprint(ood.load_model(MODEL))}
+        if kept(output / f"{name}.json", weights):
             continue
         frames, shown = [], {}
         for label, images in make(domain, options):
@@ -135,7 +144,12 @@ def main() -> None:
             "sizes": domain.sizes,
             "seeds": SEEDS,
         }
-        record |= {"rows": list(shown), "date": time.strftime("%Y-%m-%d")}
+        record |= {
+            "weights": weights,
+            "precision": options.precision,
+            "rows": list(shown),
+            "date": time.strftime("%Y-%m-%d"),
+        }
         (output / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

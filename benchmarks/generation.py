@@ -335,6 +335,7 @@ def main() -> None:
         study = Study(base, target, options, seeds, own=not options.sweep)
         known = known if known.get("weights") == weights else {}
         record["pairs"][name] = measure(name, study, methods, known, pictures)
+        record["weights"][base] = weights
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -363,7 +364,8 @@ def open_record(path: Path, settings: dict, options) -> dict:
             raise SystemExit(f"{path} holds results of other settings; move it away, or pass --restart")
     names = {kind: name for name, kind in PRECISIONS.items()}
     precision = options.precision or names[network_dtype(ood.load_model("toy-dog"), "auto")]
-    return {"settings": settings, "machine": machine(), "precision": precision, "pairs": {}}
+    head = {"settings": settings, "machine": machine(), "precision": precision}
+    return {**head, "date": time.strftime("%Y-%m-%d"), "weights": {}, "pairs": {}}
 
 
 def machine() -> dict:

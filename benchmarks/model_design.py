@@ -137,11 +137,13 @@ def main() -> None:
     if record and record["settings"] != settings:
         raise SystemExit(f"{path} holds results of other settings; move it away")
     if not record:
-        record = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "models": {}}
+        record = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "weights": {}, "models": {}}
     for name in (*ood.list_models(), *options.models):
         label = Path(name).name
         if record["models"].get(label, {}).get("weights") != fingerprint(ood.load_model(name)):
             record["models"][label] = study(name, options)
+            if label in ood.list_models():
+                record["weights"][label] = record["models"][label]["weights"]
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -57,7 +57,9 @@ class Progress:
         """Return the line to show before a notebook is run."""
         position = self.names.index(name) if name in self.names else 0
         this, rest = self.foresee([name]), self.foresee(self.names[position:])
-        about = f", about {minutes(this)}; all that is left, if none is cached: {minutes(rest)}" if this and rest else ""
+        about = (
+            f", about {minutes(this)}; all that is left, if none is cached: {minutes(rest)}" if this and rest else ""
+        )
         return f"chapter {position + 1} of {len(self.names)}: running {name}{about}"
 
     def end(self, name: str, seconds: float) -> None:

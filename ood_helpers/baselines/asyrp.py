@@ -31,6 +31,7 @@ from ..kernels.runtime import choose_batch_size, network_dtype
 from ..kernels.steps import ddim, ddim_eta
 from ..kernels.walk import invert, walk
 from ..models.frozen import FrozenModel, NetworkPredictor, fingerprint
+from ..models.operations import spend
 from .diffusionclip import wanted_direction
 from .embedding import Embedding, direction_loss, scorer_embedding
 from .tuning import Budget, descend
@@ -385,6 +386,7 @@ def _predictions(model: FrozenModel, block: nn.Module, precision: str):
 
     def edited(y, level):
         label = torch.full((len(y),), max(level.t, 0.0), device=y.device)
+        spend(len(y) * model.operations)  # the block's own are few
         with shifted(network, block), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
             return network(y * level.scale, label).sample[:, :channels].float()
 

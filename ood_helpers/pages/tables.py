@@ -13,6 +13,7 @@ from ..latents.geometry import Geometry
 from ..latents.null import centre_noise, gaussian_geometry, spherical_reading
 from ..latents.separability import CentreDistance
 from ..latents.separation import centroid_accuracy, pair_accuracy
+from ..models.frozen import FrozenModel, fingerprint
 from . import paper
 
 
@@ -99,7 +100,25 @@ def cited_generation() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
 
 
-def reconstruction(errors: Mapping[str, torch.Tensor], in_domain: str) -> pd.DataFrame:
+def provenance(record: Mapping, *models: FrozenModel) -> str:
+    """Say when a record was made, and whether with the weights of these models.
+
+    Parameters
+    ----------
+    record : mapping
+        From ``benchmarks/results``: ``"weights"`` maps names of models to their fingerprints, ``"date"`` is a day.
+    *models : FrozenModel
+    """
+    known, told = record.get("weights", {}), []
+    for model in models:
+        same = known.get(model.name) == fingerprint(model)
+        told.append(f"{model.name}, {'these' if same else 'not these'} weights")
+    return f"record of {record.get('date', 'an unknown day')}: {'; '.join(told)}"
+
+
+def reconstruction(
+    errors: Mapping[str, torch.Tensor], in_domain: str, recorded: Mapping[str, Mapping] | None = None
+) -> pd.DataFrame:
     """Lay our reconstruction errors beside the DDIM rows of Table 2.
 
     Parameters
@@ -108,22 +127,31 @@ def reconstruction(errors: Mapping[str, torch.Tensor], in_domain: str) -> pd.Dat
         Domain -> `reconstruction_error` of each image, ``(n,)``.
     in_domain : str
         The domain that the model was trained on.
+    recorded : mapping of str to mapping, optional
+        Domain -> solver -> ``"mean"``, ``"std"`` and ``"n"``, from ``benchmarks/reconstruction.py``: of more images.
 
     Returns
     -------
     DataFrame
-        One row a domain: mean, standard deviation over images and standard error of the mean; then the data set
-        of the paper that the domain stands for, and its printed error.
+        One row a domain: mean, standard deviation over images and standard error of the mean, of the recorded images if
+        there are any, beside the mean of the others; then the data set of the paper that the domain stands for, and
+        its printed error.
     """
     printed = paper.table_2()
     rows = {}
     for name, mae in errors.items():
         theirs = printed.get(name)
+        mean, std, n = float(mae.mean()), float(mae.std()), len(mae)
+        live = {}
+        if recorded is not None:
+            live = {f"MAE of {n}, live": f"{mean:.4f}"}
+            mean, std, n = (recorded[name]["ddim"][key] for key in ("mean", "std", "n"))
         rows[f"{name} ({'ID' if name == in_domain else 'OOD'})"] = {
-            "images": len(mae),
-            "MAE (ours)": f"{mae.mean():.4f}",
-            "std": f"{mae.std():.4f}",
-            "std. error": f"{mae.std() / len(mae) ** 0.5:.4f}",
+            **live,
+            "images": n,
+            "MAE (ours)": f"{mean:.4f}",
+            "std": f"{std:.4f}",
+            "std. error": f"{std / n**0.5:.4f}",
             "data set (paper)": theirs.domain if theirs else "–",
             "MAE (paper)": f"{theirs.mae:.3f} ± {theirs.spread:.0e}" if theirs else "–",
         }

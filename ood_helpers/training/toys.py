@@ -64,20 +64,20 @@ class Recipe:
 
     domain: str = "dog"
     schedule: str = "linear"
-    channels: tuple[int, ...] = (32, 64, 96, 128)
+    channels: tuple[int, ...] = (16, 32, 64, 128)
     images: int = 20_000
     size: int = 64
     seed: int = TRAINING_SEED
     steps: int = 4_000
-    batch: int = 32
+    batch: int = 16
     learning_rate: float = 6e-4
     warmup: int = 200
-    decay: int = 7_000
+    decay: int = 5_000
     ema_decay: float = 0.999
     learn_sigma: bool = False
 
 
-SHORTER = {"steps": 1_500, "decay": 4_200}
+SHORTER = {"steps": 2_500, "decay": 3_200}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),

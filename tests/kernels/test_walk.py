@@ -182,7 +182,9 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others(model, imag
     assert not torch.allclose(run(4), run(5))
 
 
-@pytest.mark.parametrize(("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21), ("unipc", 21)])
+@pytest.mark.parametrize(
+    ("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21), ("unipc", 21)]
+)
 def test_evaluations_are_counted(model, images, solver, expected):
     counted = ood.CountedModel(model)
     ood.invert(counted, images, steps=20, solver=solver, **QUIET)

@@ -1,0 +1,65 @@
+"""The latents that several chapters look at: computed by the chapter that asks first, read from the disk by the others.
+
+All in float32, so that a chapter's digits do not depend on whether a processor has units for bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ..latents.inverted import climbing_latents, inverted_latents
+
+FOLDER = "../_build/latents"
+SEED = 2
+HEIGHTS = (200, 400, 600, 800, 900, 999)
+WALK = {"t": 800, "steps": 12, "solver": "unipc", "precision": "float32"}
+"""The walk of most chapters: 13 evaluations, and latents within two percent of an exact walk's (chapter 1)."""
+FINER = {"steps": 24, "solver": "unipc", "precision": "float32"}
+DDIM = {"t": 800, "steps": 50, "solver": "ddim", "precision": "float32"}
+"""The paper's walk."""
+
+
+def clouds(model, domains: Iterable[str], n: int, **walk) -> dict[str, torch.Tensor]:
+    """Return the latents of each domain's first ``n`` images, by `WALK` or another.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    domains : iterable of str
+        Names.
+    n : int
+        Images of each.
+    **walk
+        By default `WALK`; such as ``**DDIM``.
+
+    Returns
+    -------
+    dict of str to Tensor
+        float32 ``(n, C, H, W)``, by name.
+    """
+    settings = {"folder": FOLDER, "seed": SEED, "progress": False, **(walk or WALK)}
+    return {name: inverted_latents(model, name, n, **settings).tensor(0, n) for name in domains}
+
+
+def climbs(
+    model, domains: Iterable[str], n: int, heights: tuple[int, ...] = HEIGHTS
+) -> dict[str, dict[int, torch.Tensor]]:
+    """Return the latents of each domain's first ``n`` images at several heights of one walk, finer than `WALK`.
+
+    Parameters
+    ----------
+    model, domains, n
+        As in `clouds`.
+    heights : tuple of int
+        Timesteps.
+
+    Returns
+    -------
+    dict of str to dict of int to Tensor
+        By name, then by height.
+    """
+    settings = {"folder": FOLDER, "seed": SEED, "progress": False, **FINER}
+    found = {name: climbing_latents(model, name, n, heights, **settings) for name in domains}
+    return {name: {t: store.tensor(0, n) for t, store in stores.items()} for name, stores in found.items()}
