@@ -2,8 +2,8 @@
 
     python benchmarks/reconstruction.py
 
-Prints a table and writes `benchmarks/results/reconstruction.json`, domain by domain: an interrupted run goes on where it
-stopped. In float32, some 600 TFLOP: an hour on two cores.
+Prints a table and writes `benchmarks/results/reconstruction.json`, domain by domain: an interrupted run goes on where
+it stopped. In float32, some 600 TFLOP: an hour on two cores.
 """
 
 from __future__ import annotations

@@ -40,6 +40,9 @@ EDGE_ON = 0.35
 WEAKEST = 0.4
 """Strength below which there are no arms. Of 1,200 drawn galaxies 409 spirals lie above 0.49, all others below 0.36."""
 
+EVEN = 0.01
+"""Standard deviation of the rings' relative light below which a disc is even: what is left is pixels and rounding."""
+
 
 def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
     """Undo the stretch of pictures: the surface brightness that `morphology` measures.
@@ -118,7 +121,7 @@ def spiral_arms(maps, *, isophote: float = 0.005) -> pd.DataFrame:
         galaxy that rotates clockwise if they trail, the "clockwise spiral" of Galaxy Zoo and of
         `ood_helpers.domains.skies.GALAXY_KINDS`; -1 for an "anticlockwise spiral", 0 without arms. ``pitch``: in
         radians, up to pi / 4. ``strength``: light relative to the mean of its ring varies, and this one spiral explains
-        so much of the variance, from 0 to 1; below 0.4 there are no arms.
+        so much of the variance, from 0 to 1; below 0.4 there are no arms, nor in light that varies by less than 1 %.
         All NaN where there is no source, or a disc is seen edge-on.
 
     Raises
@@ -182,6 +185,8 @@ def _wind(source: _Source | None) -> dict:
     if ratio < EDGE_ON:
         return nothing
     u, contrast = _rings(source, center, ratio, angle)
+    if contrast.std() < EVEN:
+        return {**nothing, "arms": 0.0, "hand": 0.0, "strength": 0.0}
     power = _power(u, contrast)
     k, p = np.unravel_index(np.argmax(power), power.shape)
     if power[k, p] < WEAKEST:
