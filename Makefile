@@ -15,11 +15,12 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book announce test lab lint format check-site lock clean
+.PHONY: help install book announce test test-avx2 lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
 	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
+	@echo "make test-avx2   all tests but the slow ones, as on a processor without AVX-512 and bfloat16"
 	@echo "make lab         install, open JupyterLab on the notebooks"
 	@echo "make lint        check code and notebooks: ruff, and that no notebook stores outputs"
 	@echo "make format      let ruff and nbstripout put right what they can"
@@ -56,6 +57,14 @@ announce:
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+# The same processor, held back to what most laptops have: AVX2, neither AVX-512 nor bfloat16.
+test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
+test-avx2: export ATEN_CPU_CAPABILITY := avx2
+test-avx2: export OPENBLAS_CORETYPE := Haswell
+test-avx2: export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
+test-avx2: $(STAMP)
+	$(BIN)/python -m pytest -m "not site and not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lab: $(STAMP)
 	$(BIN)/jupyter-lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks

@@ -5,8 +5,8 @@
 * An error, a time limit or a kernel that dies ends one notebook. Its page shows where it stopped, all other pages are
   built, and chapter and cell are written to `_build/failures.txt`. The next build runs it again.
 * `_build/html/operations.json` has the operations that each notebook asked networks for, as its last cell told
-  (`ood_helpers.pages.claims.report`). The directive `costs-table` shows them, with seconds and status; the directive
-  `cost` shows those on record of its own page.
+  (`ood_helpers.pages.claims.report`). The directive `costs-table` shows them, with seconds and status; the role `cost`
+  tells those on record of its own page.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from docutils import nodes
 from jupyter_cache.executors.utils import ExecutionResult
 from myst_nb.core.execute import cache
 from nbclient.exceptions import DeadKernelError
+from nbformat.v4 import new_output
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
 LOGGER = logging.getLogger(__name__)
@@ -99,10 +100,11 @@ def surviving(run, progress: Progress, env):
 def stopped(notebook, index: int, result: ExecutionResult) -> str:
     """Say in one line at which cell a notebook stopped, and why; put the reason into the cell if it is not there."""
     cell = notebook.cells[index]
-    reason = (result.exc_string or str(result.err)).strip().splitlines()[-1]
+    error = result.err
+    plain = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    reason = f"{error.ename}: {error.evalue}" if hasattr(error, "ename") else plain
     if not any(output.output_type == "error" for output in cell.outputs):
-        error = {"output_type": "error", "ename": type(result.err).__name__, "evalue": reason, "traceback": [reason]}
-        cell.outputs.append(type(cell)(error))
+        cell.outputs.append(new_output("error", ename=type(error).__name__, evalue=reason, traceback=[reason]))
     first = next((line for line in cell.source.splitlines() if line.strip()), "")
     return f"cell {index + 1} of {len(notebook.cells)}, which begins with «{first.strip()}»: {reason}"
 
@@ -120,7 +122,8 @@ def watch(app, env, docnames: list[str]) -> None:
 
 def run_again(app, env, added, changed, removed) -> list[str]:
     """Read those notebooks again that an earlier build could not run to their end."""
-    return [name for name, data in env.nb_metadata.items() if not data.get("exec_data", {}).get("succeeded", True)]
+    known = getattr(env, "nb_metadata", {})  # not at the very first build
+    return [name for name, data in known.items() if not data.get("exec_data", {}).get("succeeded", True)]
 
 
 def accounts(env) -> dict[str, dict]:
@@ -196,29 +199,29 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
         pending.replace_self(table(("Notebook", "TFLOP", "seconds", "status"), rows))
 
 
-class Cost(SphinxDirective):
-    """Say what the present page costs, by `book/costs.json`."""
+class Cost(SphinxRole):
+    """Say what the cells of the present page cost, by `book/costs.json`; the role's text is the subject."""
 
-    def run(self) -> list[nodes.Node]:
-        path = Path(self.env.srcdir) / "book" / "costs.json"
-        self.env.note_dependency(str(path))
-        return [nodes.paragraph(text=sentence(costs(Path(self.env.srcdir)), self.env.docname))]
+    def run(self) -> tuple[list[nodes.Node], list]:
+        root = Path(self.env.srcdir)
+        self.env.note_dependency(str(root / "book" / "costs.json"))
+        return [nodes.Text(sentence(self.text, costs(root), self.env.docname))], []
 
 
-def sentence(record: dict, name: str) -> str:
+def sentence(subject: str, record: dict, name: str) -> str:
     """Return the operations of a notebook and its duration on the processors on record, in words."""
     if name not in record["operations"]:
-        return "What this chapter costs is not on record yet."
+        return f"{subject}: not on record yet"
     total = record["operations"][name] / 1e12
-    asked = f"asks its networks for {total:.1f} TFLOP" if total >= 0.05 else "asks no network for anything that counts"
-    took = [f"{minutes(one['seconds'][name])} on {one['name']}" for one in record["processors"]]
-    return f"Cost: this chapter {asked}, and takes {' and '.join(took)}, all else being computed already."
+    asked = f"ask their networks for {total:.1f} TFLOP" if total >= 0.05 else "ask no network for anything that counts"
+    took = [f"in {minutes(one['seconds'][name])} on {one['name']}" for one in record["processors"]]
+    return f"{subject} {asked} and run {', '.join(took)}"
 
 
 def setup(app):
     app.add_node(PendingCosts)
     app.add_directive("costs-table", CostsTable)
-    app.add_directive("cost", Cost)
+    app.add_role("cost", Cost())
     app.connect("env-before-read-docs", watch)
     app.connect("env-get-outdated", run_again)
     app.connect("doctree-resolved", fill)

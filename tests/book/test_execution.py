@@ -1,12 +1,16 @@
 """Execution of chapters: one that fails costs no other, is run again, and the accounts add up."""
 
+import importlib.util
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from test_extensions import KERNEL, ROOT, extension
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 CONF = """
 import sys
@@ -33,6 +37,19 @@ REPORT = """from IPython.display import display
 told = {"verdicts": [], "operations": 2.5e12}
 display({"text/plain": "told"}, raw=True, metadata={"scrapbook": {"name": "claims"}, **told})"""
 COUNT = "import pathlib\nwith pathlib.Path('runs.txt').open('a') as runs:\n    print('run', file=runs)"
+
+
+def module_at(*parts):
+    path = ROOT.joinpath(*parts)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def execution():
+    return module_at("book", "_ext", "execution.py")
 
 
 @pytest.fixture
@@ -107,6 +124,9 @@ def test_a_failure_of_a_passing_cause_goes_away_with_the_next_build(book):
 def test_operations_reach_the_page_and_the_file_from_a_run_and_from_the_cache(book):
     book.write("01_first", "1 + 1")
     book.write("02_second", REPORT)
+    (book.root / "book").mkdir()
+    record = {"operations": {"notebooks/01_first": 7e12}, "processors": []}
+    (book.root / "book" / "costs.json").write_text(json.dumps(record))
     for _ in range(2):
         status, pages = book.build()
         assert status == 0
@@ -116,17 +136,17 @@ def test_operations_reach_the_page_and_the_file_from_a_run_and_from_the_cache(bo
         (book.root / "index.md").write_text(PAGE + "\nOther words.\n")
 
 
-def test_progress_says_which_chapter_of_how_many_and_learns_how_fast_this_machine_is():
-    progress = extension("execution").Progress({"a": 100.0, "b": 200.0}, ["a", "b"])
+def test_progress_says_which_chapter_of_how_many_and_learns_how_fast_this_machine_is(execution):
+    progress = execution.Progress({"a": 100.0, "b": 200.0}, ["a", "b"])
     assert progress.begin("a").startswith("chapter 1 of 2: running a, about 2 minutes; ")
     assert progress.begin("a").endswith("5 minutes")
     progress.end("a", 300.0)
     assert progress.begin("b").startswith("chapter 2 of 2: running b, about 10 minutes; ")
-    unknown = extension("execution").Progress({}, ["a"])
+    unknown = execution.Progress({}, ["a"])
     assert unknown.begin("a") == "chapter 1 of 1: running a"
 
 
-def test_a_chapter_s_cost_is_told_in_words():
+def test_a_chapter_s_cost_is_told_in_words(execution):
     record = {
         "operations": {"notebooks/01": 7.04e12, "notebooks/02": 0.0},
         "processors": [
@@ -134,9 +154,21 @@ def test_a_chapter_s_cost_is_told_in_words():
             {"name": "another", "seconds": {"notebooks/01": 200.0, "notebooks/02": 9.0}},
         ],
     }
-    sentence = extension("execution").sentence
-    first = sentence(record, "notebooks/01")
-    assert "asks its networks for 7.0 TFLOP" in first
-    assert "takes 61 seconds on one processor and 3 minutes on another" in first
-    assert "asks no network for anything that counts" in sentence(record, "notebooks/02")
-    assert "not on record" in sentence(record, "notebooks/03")
+    told = execution.sentence("its cells", record, "notebooks/01")
+    assert told == (
+        "its cells ask their networks for 7.0 TFLOP and run in 61 seconds on one processor, in 3 minutes on another"
+    )
+    assert "ask no network for anything that counts" in execution.sentence("its cells", record, "notebooks/02")
+    assert execution.sentence("its cells", record, "notebooks/03") == "its cells: not on record yet"
+
+
+def test_what_a_build_needs_is_told_before_and_kept_after():
+    costs = module_at("book", "costs.py")
+    empty = {"operations": {}, "processors": []}
+    first = costs.kept(empty, {"a": 2e12, "b": 5e12}, {"a": 60.0, "b": 180.0}, "one processor")
+    again = costs.kept(first, {"a": 2e12, "b": 5e12}, {"a": 61.0, "b": 119.0}, "one processor")
+    both = costs.kept(again, {"a": 2e12, "b": 5e12}, {"a": 200.0, "b": 400.0}, "another")
+    assert [one["name"] for one in both["processors"]] == ["one processor", "another"]
+    told = costs.announcement(both)
+    assert "2 chapters that ask their networks for 7 TFLOP" in told and "2.3 GB" in told
+    assert "3 on one processor" in told and "10 on another" in told
