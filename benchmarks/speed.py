@@ -38,7 +38,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMInverseScheduler, DDPMScheduler, DPMSolverMultistepInverseScheduler, UNet2DModel
-from torch.utils.flop_counter import FlopCounterMode
 
 import ood_helpers as ood
 from ood_helpers.kernels.runtime import PRECISIONS, network_dtype
@@ -237,13 +236,6 @@ def between(start, end) -> float:
     return start.elapsed_time(end) / 1e3
 
 
-def operations(model) -> int:
-    """Return the floating-point operations of one evaluation for one image."""
-    with FlopCounterMode(display=False) as counter:
-        model.eps(torch.zeros(1, *model.image_shape, device=model.device), 0)
-    return counter.get_total_flops()
-
-
 def measure(name: str, images: int, steps: int, rounds: int, device: torch.device) -> dict:
     """Return every number about one network."""
     network, scheduler = network_named(name)
@@ -258,7 +250,7 @@ def measure(name: str, images: int, steps: int, rounds: int, device: torch.devic
         kind: 1 / np.minimum(seconds[f"{kind} matrices"], seconds[f"{kind} convolution"])[:, clock]
         for kind in ("float32", "bfloat16")
     }
-    work = operations(model)
+    work = model.operations
     rows = {}
     for label in contestants:
         faster = np.median(seconds[FLOAT32] / seconds[label], axis=0)

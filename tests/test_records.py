@@ -1,0 +1,29 @@
+"""Records of benchmarks tell which weights made them: those that come with the package."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import ood_helpers as ood
+from ood_helpers.models.frozen import fingerprint
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+WITHOUT_WEIGHTS = {"geometry.json", "speed.json"}  # Gaussian points; random weights, and sizes alone
+RECORDS = sorted(path for path in RESULTS.rglob("*.json") if path.name not in WITHOUT_WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return {name: fingerprint(ood.load_model(name)) for name in ood.list_models()}
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_record_was_made_with_the_shipped_weights(path, shipped):
+    weights = json.loads(path.read_text()).get("weights", {})
+    assert weights and {name: shipped.get(name) for name in weights} == weights
+
+
+def test_the_record_of_speed_is_of_a_network_of_the_shipped_size():
+    found = json.loads((RESULTS / "speed.json").read_text())["toy-dog"]
+    assert found["operations"] == pytest.approx(ood.load_model("toy-dog").operations, rel=0.01)
