@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+import ood_helpers as ood
 from ood_helpers.latents.gaussianity import gaussianity
 from ood_helpers.latents.geometry import geometry
+from ood_helpers.models.frozen import fingerprint
 from ood_helpers.pages import paper, tables
 
 
@@ -83,3 +85,26 @@ def test_walks_stand_side_by_side():
     assert ("radius", "coarse") in shown.columns and ("angle at origin", "fine") in shown.columns
     effects = tables.by_walk({"coarse": {"dog": gaussianity(normal(4))}}, ("radius",))
     assert effects.loc["dog", ("radius", "coarse")] == f"{gaussianity(normal(4))['radius'].effect:.3f}"
+
+
+def test_recorded_images_stand_beside_the_live_ones():
+    live = {"church": torch.tensor([0.01, 0.03]), "digits": torch.tensor([0.02, 0.02])}
+    record = {name: {"ddim": {"mean": 0.0111, "std": 0.004, "n": 100}} for name in live}
+    frame = tables.reconstruction(live, "dog", record)
+    assert frame.loc["church (OOD)", "MAE of 2, live"] == "0.0200"
+    assert frame.loc["church (OOD)", ["images", "MAE (ours)", "std", "std. error"]].tolist() == [
+        100,
+        "0.0111",
+        "0.0040",
+        "0.0004",
+    ]
+    alone = tables.reconstruction(live, "church")
+    assert alone.loc["church (ID)", ["images", "MAE (ours)"]].tolist() == [2, "0.0200"]
+
+
+def test_a_record_says_whose_weights_made_it():
+    model = ood.gaussian_model(torch.zeros(3, 4, 4), torch.ones(3, 4, 4))
+    record = {"date": "2026-11-27", "weights": {model.name: fingerprint(model)}}
+    assert tables.provenance(record, model) == f"record of 2026-11-27: {model.name}, these weights"
+    assert "not these weights" in tables.provenance({"weights": {model.name: "0"}}, model)
+    assert tables.provenance({}, model).startswith("record of an unknown day")
