@@ -73,13 +73,23 @@ def evaluation_operations(network: torch.nn.Module, *inputs: torch.Tensor) -> fl
     *inputs : Tensor
         Of which only shapes and dtypes matter.
     """
+    return _on_meta(network, inputs, torch.no_grad(), lambda output: None)
+
+
+def gradient_operations(network: torch.nn.Module, *inputs: torch.Tensor) -> float:
+    """Return the operations of ``network(*inputs).sample`` and of its gradients in all weights; as above."""
+    return _on_meta(network, inputs, torch.enable_grad(), lambda output: output.sample.sum().backward())
+
+
+def _on_meta(network, inputs, gradients, then) -> float:
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    with _disable_current_modes(), torch.no_grad():  # no counter around this one counts it
+    with _disable_current_modes(), gradients:  # no counter around this one counts it
         shapes = {name: _shape_of(tensor) for name, tensor in state.items()}
         with FlopCounterMode(display=False) as counter:
-            functional_call(network, shapes, tuple(map(_shape_of, inputs)))
+            then(functional_call(network, shapes, tuple(map(_shape_of, inputs))))
     return float(counter.get_total_flops())
 
 
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    return empty.requires_grad_(isinstance(tensor, torch.nn.Parameter) and tensor.requires_grad)

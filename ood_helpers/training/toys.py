@@ -27,7 +27,7 @@ from ..kernels.runtime import has_bfloat16_units
 from ..kernels.walk import fresh_images
 from ..models.frozen import FrozenModel
 from ..models.loading import freeze
-from ..models.operations import measured_operations, paid
+from ..models.operations import gradient_operations, spend
 from ..models.schedules import alphas_cumprod
 from ..pages.figures import save_sheet
 from .card import assess, write_card
@@ -201,18 +201,19 @@ def train(
     todo = range(record["step"], recipe.steps)
     pictures = training_pictures(recipe) if todo else None
     lower = has_bfloat16_units(device)  # without such units bfloat16 is many times slower than float32
-    running, since, each = [], time.perf_counter(), 0.0
+    shape = (recipe.batch, 3, recipe.size, recipe.size)
+    each = gradient_operations(network, torch.empty(shape), torch.zeros(recipe.batch))
+    running, since = [], time.perf_counter()
     for step in tqdm(
         todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr
     ):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
         optimiser.zero_grad(set_to_none=True)
-        with paid(each) if each else measured_operations() as cost:
-            with torch.autocast(device.type, torch.bfloat16, enabled=lower):
-                predicted = network(noised(images, eps, t, table), t).sample
-            loss = training_loss(kind, predicted.float(), images, eps, t, table)
-            loss.backward()
-        each = cost.total
+        with torch.autocast(device.type, torch.bfloat16, enabled=lower):
+            predicted = network(noised(images, eps, t, table), t).sample
+        loss = training_loss(kind, predicted.float(), images, eps, t, table)
+        loss.backward()
+        spend(each)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

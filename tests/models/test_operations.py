@@ -1,5 +1,7 @@
 """Operations: counted as torch counts them, forward and backward, by every network of the process."""
 
+import copy
+
 import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
@@ -8,7 +10,14 @@ from torch.utils.flop_counter import FlopCounterMode
 import ood_helpers as ood
 from ood_helpers.baselines.vanilla import fine_tune
 from ood_helpers.models.loading import freeze
-from ood_helpers.models.operations import evaluation_operations, measured_operations, operations, paid, spend
+from ood_helpers.models.operations import (
+    evaluation_operations,
+    gradient_operations,
+    measured_operations,
+    operations,
+    paid,
+    spend,
+)
 
 QUIET = {"precision": "float32", "progress": False}
 
@@ -67,6 +76,14 @@ def test_tuning_costs_forward_and_backward_passes(model):
     forward = 3 * 4 * model.operations
     assert 2.8 * forward < tuned.operations < 3 * forward
     assert spent(lambda: fine_tune(model, images, batch_size=4, steps=3, **QUIET)) == tuned.operations
+
+
+def test_the_gradients_of_a_step_are_counted_without_a_step(model):
+    x, t = torch.zeros(4, *model.image_shape), torch.zeros(4)
+    network = copy.deepcopy(model.predictor.network).requires_grad_(True)
+    before = [p.clone() for p in network.parameters()]
+    assert gradient_operations(network, x, t) == by_torch(lambda: network(x, t).sample.sum().backward())
+    assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
 
 
 def test_what_is_measured_or_paid_counts_once(model):

@@ -38,6 +38,9 @@ def test_the_model_card_says_what_the_record_says(finished):
     assert f"**{held_out['frechet']:.2f}**" in card and f"pictures: {held_out['floor']:.2f}." in card
     assert held_out["frechet"] > held_out["floor"] > 0  # six steps make no dogs
     assert "![Loss by training step](loss.png)" in card and "![Samples" in card
+    assert f"{record['evaluation_operations'] / 1e9:.2f} GFLOP for one evaluation of one image" in card
+    # a step of 4 images, forward and backward, is some three evaluations of each
+    assert 2.5 < record["operations"] / (6 * 4 * record["evaluation_operations"]) <= 3
 
 
 def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
@@ -55,6 +58,18 @@ def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, 
     resumed = train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
     ours, theirs = (ood.load_model(path).predictor.network.state_dict() for path in (finished, resumed))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_bfloat16_is_for_devices_that_have_it(tmp_path, monkeypatch):
+    """Without its units it is many times slower than float32; either way the same batches are learned from."""
+    from ood_helpers.training import toys
+
+    losses = []
+    for units in (True, False):
+        monkeypatch.setattr(toys, "has_bfloat16_units", lambda device, units=units: units)
+        folder = train("toy-dog", tmp_path / str(units), steps=2, save_every=1, device="cpu", progress=False, **SMALL)
+        losses.append([loss for _, loss in json.loads((folder / "training.json").read_text())["loss"]])
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
 def test_the_loss_falls(tmp_path):
