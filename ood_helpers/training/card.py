@@ -32,8 +32,8 @@ domains that it never saw. It is good for nothing else.
 | Cost | {teraflops:.0f} TFLOP, {minutes} |
 | Made with | torch {torch}, diffusers {diffusers} |
 
-Frechet distance in the features of the domain scorer, between {n} samples and {n_real} held-out pictures:
-**{frechet:.2f}**. The same number of other held-out pictures: {floor:.2f}. Not an FID.
+Frechet distance in the features of the domain scorer, between {n} samples (20 steps of DPM-Solver-2M) and {n_real}
+held-out pictures: **{frechet:.2f}**. The same number of other held-out pictures: {floor:.2f}. Not an FID.
 
 ![Loss by training step](loss.png)
 
@@ -47,7 +47,8 @@ def assess(model: FrozenModel, domain: str, n: int, n_real: int = 400) -> dict:
     """Return the Frechet distance of ``n`` samples, and of ``n`` other pictures, to ``n_real`` held-out pictures."""
     size = model.image_shape[-1]
     real, other = (load_domain(domain, k, size, seed) for k, seed in ((n_real, HELD_OUT_SEED), (n, FLOOR_SEED)))
-    samples = fresh_images(model, n, generator=torch.Generator().manual_seed(1), steps=50, progress=False)
+    walk = {"eta": 0.0, "steps": 20, "solver": "dpm2m", "precision": "float32", "progress": False}
+    samples = fresh_images(model, n, generator=torch.Generator().manual_seed(1), **walk)
     target = features_of(real)
     return {
         "samples": n,

@@ -79,7 +79,7 @@ class Recipe:
     learn_sigma: bool = False
 
 
-SHORTER = {"steps": 3_600, "decay": 4_000}
+SHORTER = {"steps": 4_000, "decay": 4_000}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
