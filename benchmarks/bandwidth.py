@@ -3,7 +3,7 @@
     python benchmarks/bandwidth.py
 
 Writes `benchmarks/results/bandwidth.json`, error and odds of every image, and a sheet of what became of the first of
-each domain, `results/bandwidth.webp`. An interrupted run goes on where it stopped. Some 55 TFLOP: ten minutes on two
+each domain, `results/bandwidth.webp`. An interrupted run goes on where it stopped. Some 41 TFLOP: six minutes on two
 cores.
 """
 

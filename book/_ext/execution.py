@@ -19,7 +19,6 @@ from docutils import nodes
 from jupyter_cache.executors.utils import ExecutionResult
 from myst_nb.core.execute import cache
 from nbclient.exceptions import DeadKernelError
-from nbformat.v4 import new_output
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
@@ -104,7 +103,8 @@ def stopped(notebook, index: int, result: ExecutionResult) -> str:
     plain = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     reason = f"{error.ename}: {error.evalue}" if hasattr(error, "ename") else plain
     if not any(output.output_type == "error" for output in cell.outputs):
-        cell.outputs.append(new_output("error", ename=type(error).__name__, evalue=reason, traceback=[reason]))
+        told = {"ename": type(error).__name__, "evalue": reason, "traceback": [reason]}
+        cell.outputs.append(type(cell)({"output_type": "error", **told}))
     first = next((line for line in cell.source.splitlines() if line.strip()), "")
     return f"cell {index + 1} of {len(notebook.cells)}, which begins with «{first.strip()}»: {reason}"
 

@@ -79,14 +79,13 @@ class Recipe:
     learn_sigma: bool = False
 
 
-SHORTER = {"steps": 4_000, "decay": 4_000}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
     "toy-dog-cosine-fixed": Recipe(schedule="cosine"),  # a control of chapter 10, not shipped
-    "toy-face": Recipe(domain="face", **SHORTER),
-    "toy-church": Recipe(domain="church", **SHORTER),
-    "toy-bedroom": Recipe(domain="bedroom", **SHORTER),
+    "toy-face": Recipe(domain="face", steps=4_000, decay=4_000),
+    "toy-church": Recipe(domain="church"),
+    "toy-bedroom": Recipe(domain="bedroom"),
 }
 
 

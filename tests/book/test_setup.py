@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch"}
 IMPORT_NAMES = {"PIL": "pillow", "bs4": "beautifulsoup4", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 IMPORT_NAMES |= {"yaml": "pyyaml"}
+IMPORT_NAMES |= dict.fromkeys(("jupyter_cache", "myst_nb", "nbclient"), "jupyter-book")
 IMPORT_NAMES |= {"IPython": "ipywidgets", "docutils": "sphinx", "huggingface_hub": "diffusers"}  # come with their hosts
 
 

@@ -192,7 +192,8 @@ def test_out_of_memory_keeps_what_is_done_and_smaller_batches_go_on(single, tmp_
     assert sizes == [16, 16, 8, 8]
     found = store_in(tmp_path).array
     np.testing.assert_array_equal(found[:16], single.array[:16])
-    np.testing.assert_allclose(found, single.array, atol=2e-5)
+    # other sizes of batches round otherwise, pixel by pixel; as vectors, latents agree to a hundred roundings
+    assert ood.latent_error(*(torch.from_numpy(np.array(a)) for a in (found, single.array))).max() < 1e-5
 
 
 @pytest.mark.parametrize(
