@@ -79,8 +79,9 @@ def make(domain, options):
     """Yield the label of each set of images, and the set."""
     model = ood.load_model(MODEL)
     few = min(domain.sizes)
-    walk = {"t": T, "steps": options.steps, "solver": "unipc", "precision": options.precision, "progress": False}
     lower = {"precision": options.precision, "progress": False}
+    walk = {"t": T, "steps": options.steps, "solver": "unipc", **lower}
+    down = {"t": T, "steps": options.down, "solver": "dpm2m", **lower}
     yield "held out", domain.images(options.real, SEEDS["held_out"])
     yield "floor", domain.images(options.images, SEEDS["floor"])
     raw = domain.images(max(domain.sizes), SEEDS["raw"])
@@ -96,7 +97,7 @@ def make(domain, options):
     generator = torch.Generator().manual_seed(SEEDS["fresh"])
     yield (
         "vanilla tuning",
-        ood.fresh_images(tuned.model, options.images, eta=0.0, colors=colors, generator=generator, **walk),
+        ood.fresh_images(tuned.model, options.images, eta=0.0, colors=colors, generator=generator, **down),
     )
     if len(raw) > few:
         latents = torch.cat([latents, ood.invert(model, raw[few:], **walk)])
@@ -105,7 +106,7 @@ def make(domain, options):
         for label, (method, settings) in SAMPLERS.items():
             generator = torch.Generator().manual_seed(11)
             drawn_latents = ood.sample_latents(latents[:n], options.images, method, generator=generator, **settings)
-            yield f"{label}, N = {n}", ood.denoise(model, drawn_latents, **walk)
+            yield f"{label}, N = {n}", ood.denoise(model, drawn_latents, **down)
 
 
 def kept(path: Path, weights: dict) -> bool:
@@ -118,7 +119,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=100, help="of each way")
     parser.add_argument("--real", type=int, default=400, help="held-out images")
-    parser.add_argument("--steps", type=int, default=12, help="of UniPC")
+    parser.add_argument("--steps", type=int, default=12, help="of UniPC, on the way up")
+    parser.add_argument("--down", type=int, default=20, help="of DPM-Solver-2M, on the way down")
     parser.add_argument("--precision", default="float32", help="of the network, as in ood.invert")
     parser.add_argument("--output", default=str(RESULTS))
     options = parser.parse_args()
@@ -141,6 +143,7 @@ def main() -> None:
             "images": options.images,
             "real": options.real,
             "steps": options.steps,
+            "down": options.down,
             "sizes": domain.sizes,
             "seeds": SEEDS,
         }

