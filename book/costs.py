@@ -22,6 +22,8 @@ def announcement(record: dict) -> str:
     """Say what a build will need, by what is on record."""
     chapters, total = len(record["operations"]), sum(record["operations"].values()) / 1e12
     took = [f"{sum(one['seconds'].values()) / 60:.0f} on {one['name']}" for one in record["processors"]]
+    if not took:
+        return f"What the chapters cost is not on record yet. The first time, a build takes {DISK} and a network."
     return (
         f"The book: {chapters} chapters that ask their networks for {total:.0f} TFLOP in all. Minutes to run them:\n  "
         + "\n  ".join(took)
