@@ -1,22 +1,34 @@
-"""Run chapters so that one that fails costs no other, say how far the build is, and account for what each one cost.
+"""Run chapters side by side, so that one that fails costs no other, and account for what each one costs.
 
-* Before a notebook is run, a line says which of how many it is and about how long it will take: its seconds on record
-  (`book/costs.json`), times what this machine has needed so far for one second on record.
+* Before any page is read, all notebooks that the cache does not have are given to a few workers, a kernel each, and the
+  latents that several chapters share are made. What a worker has run is cached at once: an interrupted build goes on
+  where it stopped.
+* A line says which of how many is running and about how long it will take: its seconds on record (`book/costs.json`),
+  times what this machine has needed so far for one second on record.
 * An error, a time limit or a kernel that dies ends one notebook. Its page shows where it stopped, all other pages are
   built, and chapter and cell are written to `_build/failures.txt`. The next build runs it again.
 * `_build/html/operations.json` has the operations that each notebook asked networks for, as its last cell told
-  (`ood_helpers.pages.claims.report`). The directive `costs-table` shows them, with seconds and status; the role `cost`
-  tells those on record of its own page.
+  (`ood_helpers.pages.claims.report`), and those of the shared latents. The directive `costs-table` shows them, with
+  seconds and status; the role `cost` tells those on record of its own page.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+import nbformat
+import psutil
 from docutils import nodes
-from jupyter_cache.executors.utils import ExecutionResult
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.execute import cache
 from nbclient.exceptions import DeadKernelError
 from sphinx.util import logging
@@ -25,6 +37,12 @@ from sphinx.util.nodes import make_refnode
 
 LOGGER = logging.getLogger(__name__)
 NOTEBOOKS = "notebooks/"
+SHARED = "latents/"
+PREPARE = """
+import json, ood_helpers as ood
+from ood_helpers.pages import shared
+print(json.dumps(shared.prepare(ood.load_model("toy-dog"))))
+"""
 
 
 def costs(root: Path) -> dict:
@@ -39,15 +57,14 @@ def minutes(seconds: float) -> str:
 
 
 class Progress:
-    """Which notebook is running, of how many, and how long the rest will take."""
+    """Which notebook is running, of how many, and how long the rest will take, with so many workers."""
 
-    def __init__(self, recorded: dict[str, float], names: list[str]):
-        self.names, self.recorded = names, recorded
+    def __init__(self, recorded: dict[str, float], names: list[str], workers: int = 1):
+        self.names, self.recorded, self.workers = names, recorded, workers
         self.spent = self.foreseen = 0.0
-        self.cell = 0
 
     def foresee(self, names: list[str]) -> float | None:
-        """Return the seconds that notebooks will take here, or None if one has no record."""
+        """Return the seconds that notebooks will take here one after another, or None if one has no record."""
         if not all(name in self.recorded for name in names):
             return None
         pace = self.spent / self.foreseen if self.foreseen else 1.0
@@ -55,11 +72,9 @@ class Progress:
 
     def begin(self, name: str) -> str:
         """Return the line to show before a notebook is run."""
-        position = self.names.index(name) if name in self.names else 0
+        position = self.names.index(name)
         this, rest = self.foresee([name]), self.foresee(self.names[position:])
-        about = (
-            f", about {minutes(this)}; all that is left, if none is cached: {minutes(rest)}" if this and rest else ""
-        )
+        about = f", about {minutes(this)}; from here on about {minutes(rest / self.workers)}" if this and rest else ""
         return f"chapter {position + 1} of {len(self.names)}: running {name}{about}"
 
     def end(self, name: str, seconds: float) -> None:
@@ -69,31 +84,63 @@ class Progress:
             self.foreseen += self.recorded[name]
 
 
-def surviving(run, progress: Progress, env):
-    """Return a function like ``run``, which executes a notebook, that tells of its progress and outlives its kernel.
+def workers() -> int:
+    """Return how many kernels may run at once: one a core, four at most, and 2 GB of memory for each."""
+    return max(1, min(os.cpu_count() or 1, 4, psutil.virtual_memory().available // 2**31))
 
-    Where an execution stopped is kept in ``env.stopped``, by notebook.
+
+class Ahead:
+    """Runs notebooks in kernels side by side; whoever reads a page waits for its own only.
+
+    Parameters
+    ----------
+    folder : Path
+        That of the book's sources.
+    settings
+        Those of MyST-NB: cache, time limit, and whether errors are allowed.
+    progress : Progress
+        Of the notebooks to run, in this order.
     """
 
-    def execute(notebook, **settings) -> ExecutionResult:
-        name, start = env.docname, time.monotonic()
-        LOGGER.info(progress.begin(name), color="green")
+    def __init__(self, folder: Path, settings, progress: Progress):
+        self.folder, self.settings, self.progress = folder, settings, progress
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // progress.workers)))
+        self.pool = ThreadPool(progress.workers)  # of daemons: an interrupt need not wait for them
+        self.running = {name: self.pool.apply_async(self.run, (name,)) for name in progress.names}
 
-        def remember(cell, cell_index):
-            progress.cell = cell_index
+    def run(self, name: str) -> tuple[ExecutionResult, str]:
+        """Run a notebook and cache it if it comes to its end; return what came of it, and where it stopped, if so."""
+        LOGGER.info(self.progress.begin(name), color="green")
+        path = self.folder / f"{name}.ipynb"
+        result, where = survive(
+            nbformat.read(path, as_version=4),
+            cwd=str(path.parent),
+            timeout=self.settings.execution_timeout,
+            allow_errors=self.settings.execution_allow_errors,
+        )
+        self.progress.end(name, result.time)
+        if not where:
+            bundle = CacheBundleIn(result.nb, str(path), data={"execution_seconds": result.time})
+            get_cache(self.settings.execution_cache_path).cache_notebook_bundle(
+                bundle, check_validity=False, overwrite=True
+            )
+        return result, where
 
-        try:
-            result = run(notebook, on_cell_start=remember, **settings)
-        except DeadKernelError as error:
-            seconds = time.monotonic() - start
-            result = ExecutionResult(notebook, settings.get("cwd"), seconds, error, f"the kernel died: {error}")
-        progress.end(name, result.time)
-        env.stopped.pop(name, None)
-        if result.err is not None:
-            env.stopped[name] = stopped(notebook, progress.cell, result)
-        return result
 
-    return execute
+def survive(notebook, **settings) -> tuple[ExecutionResult, str]:
+    """Run a notebook, outliving its kernel; return what came of it, and where it stopped, "" if nowhere."""
+    reached, start = 0, time.monotonic()
+
+    def remember(cell, cell_index):
+        nonlocal reached
+        reached = cell_index
+
+    try:
+        result = single_nb_execution(notebook, on_cell_start=remember, **settings)
+    except DeadKernelError as error:
+        seconds = time.monotonic() - start
+        result = ExecutionResult(notebook, settings.get("cwd"), seconds, error, f"the kernel died: {error}")
+    return result, "" if result.err is None else stopped(notebook, reached, result)
 
 
 def stopped(notebook, index: int, result: ExecutionResult) -> str:
@@ -109,15 +156,61 @@ def stopped(notebook, index: int, result: ExecutionResult) -> str:
     return f"cell {index + 1} of {len(notebook.cells)}, which begins with «{first.strip()}»: {reason}"
 
 
-def watch(app, env, docnames: list[str]) -> None:
-    """Let MyST-NB run notebooks by `surviving`."""
+def missing(folder: Path, names: list[str], settings) -> list[str]:
+    """Return those notebooks that the cache does not have."""
+    known = get_cache(settings.execution_cache_path)
+
+    def cached(name: str) -> bool:
+        try:
+            known.match_cache_notebook(nbformat.read(folder / f"{name}.ipynb", as_version=4))
+        except KeyError:
+            return False
+        return True
+
+    return [name for name in names if not cached(name)]
+
+
+def run_ahead(app, env, docnames: list[str]) -> None:
+    """Begin to run what is to be run, and let MyST-NB take it from there."""
     if not hasattr(env, "stopped"):
-        env.stopped = {}
-    recorded = next((one["seconds"] for one in costs(Path(app.srcdir))["processors"]), {})
-    names = sorted(name for name in docnames if name.startswith(NOTEBOOKS))
-    run = getattr(cache.single_nb_execution, "inner", cache.single_nb_execution)
-    cache.single_nb_execution = surviving(run, Progress(recorded, names), env)
-    cache.single_nb_execution.inner = run
+        env.stopped, env.shared = {}, {}
+    folder, settings = Path(app.srcdir), env.mystnb_config
+    names = missing(folder, sorted(name for name in docnames if name.startswith(NOTEBOOKS)), settings)
+    if not names:
+        return
+    recorded = next((one["seconds"] for one in costs(folder)["processors"]), {})
+    share_latents(folder, env.shared, recorded)
+    ahead = Ahead(folder, settings, Progress(recorded, names, workers()))
+    cache.single_nb_execution = taking(ahead, env)
+
+
+def taking(ahead: Ahead, env) -> Callable[..., ExecutionResult]:
+    """Return what stands for the function by which MyST-NB runs the notebook of the page that it reads."""
+
+    def execute(notebook, **settings) -> ExecutionResult:
+        name = env.docname
+        result, where = ahead.running[name].get() if name in ahead.running else survive(notebook, **settings)
+        notebook.update(result.nb)
+        env.stopped[name] = where
+        return result
+
+    return execute
+
+
+def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float]) -> None:
+    """Make the latents that several chapters share, where there is a package to do it, and add up what they cost."""
+    if not (folder / "ood_helpers" / "pages" / "shared.py").exists():
+        return
+    about = sum(seconds for name, seconds in recorded.items() if name.startswith(SHARED))
+    known = f", about {minutes(about)}" if about else ""
+    LOGGER.info(f"making the latents that several chapters share{known}", color="green")
+    told = subprocess.run([sys.executable, "-c", PREPARE], cwd=folder / NOTEBOOKS, capture_output=True, text=True)
+    if told.returncode:
+        LOGGER.warning(f"no shared latents, each chapter will make its own: {told.stderr[-2000:]}")
+        return
+    for name, cost in json.loads(told.stdout.splitlines()[-1]).items():
+        before = spent.get(name, dict.fromkeys(cost, 0.0))
+        spent[name] = {what: before[what] + cost[what] for what in cost}
 
 
 def run_again(app, env, added, changed, removed) -> list[str]:
@@ -127,8 +220,8 @@ def run_again(app, env, added, changed, removed) -> list[str]:
 
 
 def accounts(env) -> dict[str, dict]:
-    """Return, by notebook, its operations, seconds, status and where it stopped."""
-    found = {}
+    """Return, by notebook and by kind of shared latents, operations, seconds, status and where it stopped."""
+    found = {name: {**cost, "succeeded": True, "stopped": ""} for name, cost in env.shared.items()}
     for name, data in sorted(env.nb_metadata.items()):
         run = data.get("exec_data")
         if not run:
@@ -139,7 +232,7 @@ def accounts(env) -> dict[str, dict]:
             "operations": told.get("claims", {}).get("metadata", {}).get("operations"),
             "seconds": run["runtime"],
             "succeeded": run["succeeded"],
-            "stopped": env.stopped.get(name, run["error"] or ""),
+            "stopped": env.stopped.get(name) or run["error"] or "",
         }
     return found
 
@@ -149,10 +242,9 @@ def write_accounts(app, exception) -> None:
     if exception is not None or app.builder.format != "html":
         return
     found, failures = accounts(app.env), Path(app.outdir).parent / "failures.txt"
-    known = {name: one["operations"] for name, one in found.items() if one["operations"] is not None}
-    (Path(app.outdir) / "operations.json").write_text(json.dumps(known, indent=1) + "\n")
-    seconds = {name: one["seconds"] for name, one in found.items() if one["operations"] is not None}
-    (Path(app.outdir) / "seconds.json").write_text(json.dumps(seconds, indent=1) + "\n")
+    for what in ("operations", "seconds"):
+        known = {name: one[what] for name, one in found.items() if one["operations"] is not None}
+        (Path(app.outdir) / f"{what}.json").write_text(json.dumps(known, indent=1) + "\n")
     lines = [f"{name} stopped at {one['stopped']}" for name, one in found.items() if not one["succeeded"]]
     failures.unlink(missing_ok=True)
     if lines:
@@ -188,7 +280,10 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
     for pending in list(doctree.findall(PendingCosts)):
         rows, total = [], 0.0
         for name, one in accounts(app.env).items():
-            title = make_refnode(app.builder, docname, name, "", nodes.Text(app.env.titles[name].astext()))
+            if name.startswith(SHARED):
+                title = nodes.Text(f"Latents that chapters share ({name.removeprefix(SHARED)})")
+            else:
+                title = make_refnode(app.builder, docname, name, "", nodes.Text(app.env.titles[name].astext()))
             cost = one["operations"]
             total += cost or 0.0
             shown = "–" if cost is None else f"{cost / 1e12:.2f}"
@@ -214,7 +309,7 @@ def sentence(subject: str, record: dict, name: str) -> str:
         return f"{subject}: not on record yet"
     total = record["operations"][name] / 1e12
     asked = f"ask their networks for {total:.1f} TFLOP" if total >= 0.05 else "ask no network for anything that counts"
-    took = [f"in {minutes(one['seconds'][name])} on {one['name']}" for one in record["processors"]]
+    took = [f"in {minutes(one['seconds'][name])} on one core of {one['name']}" for one in record["processors"]]
     return f"{subject} {asked} and run {', '.join(took)}"
 
 
@@ -222,7 +317,7 @@ def setup(app):
     app.add_node(PendingCosts)
     app.add_directive("costs-table", CostsTable)
     app.add_role("cost", Cost())
-    app.connect("env-before-read-docs", watch)
+    app.connect("env-before-read-docs", run_ahead)
     app.connect("env-get-outdated", run_again)
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_accounts)

@@ -70,7 +70,7 @@ def inverted_latents(
     store = open_store(folder, model, domain, seed, precision, walk)
     for start in range(len(store), n, BATCH):
         images = batch_of_images(model, domain, n, seed, start)
-        store.append(invert(model, images, **walk, precision=precision, progress=progress, batch_size=BATCH))
+        store.append(invert(model, images, **walk, precision=precision, progress=progress, batch_size=BATCH), start)
     return store
 
 
@@ -126,8 +126,8 @@ def climbing_latents(
         images = batch_of_images(model, domain, n, seed, start)
         for level, latents in path(model, images, levels, EXPLICIT[solver], precision=precision):
             store = stores.get(int(level.t)) if level.t.is_integer() else None
-            if store is not None and len(store) < start + len(latents):
-                store.append(latents[len(store) - start :])
+            if store is not None:
+                store.append(latents, start)
     return stores
 
 

@@ -88,26 +88,33 @@ class LatentStore:
         """Copy latents ``start`` to ``stop`` into memory, float32 ``(n, C, H, W)``."""
         return torch.from_numpy(np.array(self.array[start:stop]))
 
-    def append(self, latents: torch.Tensor) -> None:
+    def append(self, latents: torch.Tensor, start: int | None = None) -> None:
         """Add a batch: it is there as a whole after this returns, and not at all if the process dies before.
 
         Parameters
         ----------
         latents : Tensor
             ``(n, C, H, W)``, kept as float32.
+        start : int, optional
+            Which image of the store the first of the batch is, by default the next one. Those that the store holds
+            already, perhaps from another process that makes the same latents, are left out.
 
         Raises
         ------
         TypeError, ValueError
-            If it is no finite floating batch of ``image_shape``.
-        BlockingIOError
-            If another process is appending to the store.
+            If it is no finite floating batch of ``image_shape``, or there would be a gap before ``start``.
         """
         batch = check_batch("latents", latents, self.image_shape).detach().cpu().to(torch.float32)
-        content = np.ascontiguousarray(batch.numpy(), "<f4").tobytes()
         with open(self.path / BATCHES, "r+b") as log, open(self.path / DATA, "r+b") as data:
             _lock(log)
             stop, end = _whole_lines(log.read())
+            first = stop if start is None else start
+            if first > stop:
+                raise ValueError(f"start: got {first}, expected at most {stop}, the number of latents in the store")
+            batch = batch[stop - first :]
+            if not len(batch):
+                return
+            content = np.ascontiguousarray(batch.numpy(), "<f4").tobytes()
             data.truncate(stop * self._row)
             data.seek(0, os.SEEK_END)
             data.write(content)
@@ -171,12 +178,12 @@ def _flush(file) -> None:
 
 
 def _lock(file) -> None:
-    """Keep other writers out until the file is closed, also by a kill; Windows has no such lock."""
+    """Wait for other writers, and keep them out until the file is closed, also by a kill; Windows has no such lock."""
     try:
         import fcntl
     except ImportError:
         return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _difference(path: Path, made: dict, wanted: dict) -> str:

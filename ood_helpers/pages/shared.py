@@ -1,18 +1,22 @@
-"""The latents that several chapters look at: computed by the chapter that asks first, read from the disk by the others.
+"""The latents that several chapters look at: computed by whoever asks first, read from the disk by all others.
 
-All in float32, so that a chapter's digits do not depend on whether a processor has units for bfloat16.
+A build of the book asks first (`prepare`), and then runs its chapters side by side. All are in float32, so that a
+chapter's digits do not depend on whether a processor has units for bfloat16.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import torch
 
 from ..latents.inverted import climbing_latents, inverted_latents
+from ..models.operations import operations
 
 FOLDER = "../_build/latents"
 SEED = 2
+DOMAINS = ("dog", "cat", "face", "church", "bedroom", "galaxy", "radiation")
 HEIGHTS = (200, 400, 600, 800, 900, 999)
 WALK = {"t": 800, "steps": 12, "solver": "unipc", "precision": "float32"}
 """The walk of most chapters: 13 evaluations, and latents within two percent of an exact walk's (chapter 1)."""
@@ -66,3 +70,28 @@ def climbs(
     settings = {"folder": FOLDER, "seed": SEED, "progress": False, **FINER}
     found = {name: climbing_latents(model, name, n, heights, **settings) for name in domains}
     return {name: {t: store.tensor(0, n) for t, store in stores.items()} for name, stores in found.items()}
+
+
+def prepare(model) -> dict[str, dict[str, float]]:
+    """Make the latents that more than one chapter looks at, as many as the one that looks at most of them.
+
+    Parameters
+    ----------
+    model : FrozenModel
+
+    Returns
+    -------
+    dict of str to dict
+        By walk, the ``operations`` that the network was asked for, and the ``seconds``.
+    """
+    makers = {
+        "latents/unipc": lambda: clouds(model, DOMAINS, 52),
+        "latents/unipc-finer": lambda: climbs(model, DOMAINS, 24),
+        "latents/ddim": lambda: clouds(model, DOMAINS, 12, **DDIM),
+    }
+    spent = {}
+    for name, make in makers.items():
+        start, paid = time.monotonic(), operations()
+        make()
+        spent[name] = {"operations": operations() - paid, "seconds": time.monotonic() - start}
+    return spent

@@ -111,6 +111,22 @@ def test_a_chapter_that_fails_costs_no_other_and_is_run_again(book, trouble, rea
 
 
 @pytest.mark.slow
+def test_chapters_run_side_by_side(book, execution):
+    """Each waits for what the other writes: one after the other, neither would end."""
+    if execution.workers() < 2:
+        pytest.skip("one kernel at a time fits this machine")
+    meet = """import pathlib, time
+pathlib.Path("{mine}.txt").write_text("here")
+end = time.monotonic() + 30
+while not pathlib.Path("{other}.txt").exists():
+    assert time.monotonic() < end
+    time.sleep(0.1)"""
+    book.write("01_first", meet.format(mine="first", other="second"))
+    book.write("02_second", meet.format(mine="second", other="first"), REPORT)
+    assert book.build()[0] == 0
+
+
+@pytest.mark.slow
 def test_a_failure_of_a_passing_cause_goes_away_with_the_next_build(book):
     book.write("01_first", "import pathlib\nprint(pathlib.Path('wanted.txt').read_text())")
     book.write("02_second", REPORT)
@@ -142,6 +158,8 @@ def test_progress_says_which_chapter_of_how_many_and_learns_how_fast_this_machin
     assert progress.begin("a").endswith("5 minutes")
     progress.end("a", 300.0)
     assert progress.begin("b").startswith("chapter 2 of 2: running b, about 10 minutes; ")
+    two = execution.Progress({"a": 100.0, "b": 200.0}, ["a", "b"], workers=2)
+    assert two.begin("a").endswith("about 2 minutes; from here on about 2 minutes")
     unknown = execution.Progress({}, ["a"])
     assert unknown.begin("a") == "chapter 1 of 1: running a"
 
@@ -156,7 +174,8 @@ def test_a_chapter_s_cost_is_told_in_words(execution):
     }
     told = execution.sentence("its cells", record, "notebooks/01")
     assert told == (
-        "its cells ask their networks for 7.0 TFLOP and run in 61 seconds on one processor, in 3 minutes on another"
+        "its cells ask their networks for 7.0 TFLOP and run in 61 seconds on one core of one processor, "
+        "in 3 minutes on one core of another"
     )
     assert "ask no network for anything that counts" in execution.sentence("its cells", record, "notebooks/02")
     assert execution.sentence("its cells", record, "notebooks/03") == "its cells: not on record yet"
@@ -165,10 +184,12 @@ def test_a_chapter_s_cost_is_told_in_words(execution):
 def test_what_a_build_needs_is_told_before_and_kept_after():
     costs = module_at("book", "costs.py")
     empty = {"operations": {}, "processors": []}
-    first = costs.kept(empty, {"a": 2e12, "b": 5e12}, {"a": 60.0, "b": 180.0}, "one processor")
-    again = costs.kept(first, {"a": 2e12, "b": 5e12}, {"a": 61.0, "b": 119.0}, "one processor")
-    both = costs.kept(again, {"a": 2e12, "b": 5e12}, {"a": 200.0, "b": 400.0}, "another")
+    operations = {"latents/ddim": 1e12, "notebooks/a": 2e12, "notebooks/b": 4e12}
+    first = costs.kept(empty, operations, {"latents/ddim": 60.0, "notebooks/a": 60.0}, "one processor", 2)
+    times = {"latents/ddim": 60.0, "notebooks/a": 60.0, "notebooks/b": 180.0}
+    again = costs.kept(first, operations, times, "one processor", 2)
+    both = costs.kept(again, operations, {name: 3 * one for name, one in times.items()}, "another", 1)
     assert [one["name"] for one in both["processors"]] == ["one processor", "another"]
     told = costs.announcement(both)
     assert "2 chapters that ask their networks for 7 TFLOP" in told and "2.3 GB" in told
-    assert "3 on one processor" in told and "10 on another" in told
+    assert "3 on 2 cores of one processor" in told and "15 on 1 cores of another" in told

@@ -118,8 +118,8 @@ def test_a_page_has_one_title_and_a_language(page):
 def test_no_chapter_asks_its_networks_for_more_than_a_reader_s_machine_can_bear():
     """8 TFLOP a chapter and 50 in all: a quarter of an hour on two cores without AVX-512, as most laptops are."""
     told = json.loads((SITE / "operations.json").read_text())
-    notebooks = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb"))
-    assert sorted(told) == notebooks
+    notebooks = {f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {name for name in told if not name.startswith("latents/")} == notebooks
     assert {name: cost for name, cost in told.items() if cost > 8e12} == {}
     assert 0 < sum(told.values()) <= 50e12
 

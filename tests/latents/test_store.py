@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import threading
 import time
 
 import numpy as np
@@ -62,14 +63,28 @@ def test_bad_input_is_named(tmp_path):
     assert len(store) == 0
 
 
-def test_a_second_writer_is_kept_out(tmp_path):
+def test_a_second_writer_waits(tmp_path):
     fcntl = pytest.importorskip("fcntl")
     store = LatentStore(tmp_path / "store", SETTINGS)
+    writer = threading.Thread(target=store.append, args=(batches()[0],))
     with open(store.path / BATCHES, "r+b") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
-        with pytest.raises(BlockingIOError):
-            store.append(batches()[0])
-    store.append(batches()[0])
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive() and len(store) == 0
+    writer.join(10)
+    assert len(store) == len(batches()[0])
+
+
+def test_what_another_has_added_meanwhile_is_not_added_twice(tmp_path):
+    first, second = batches()[:2]
+    mine, other = (LatentStore(tmp_path / "store", SETTINGS) for _ in range(2))
+    other.append(first)
+    mine.append(torch.cat([first, second]), start=0)
+    mine.append(second, start=len(first))
+    assert torch.equal(other.tensor(), torch.cat([first, second]))
+    with pytest.raises(ValueError, match="start"):
+        mine.append(first, start=len(mine) + 1)
 
 
 def test_damage_is_found(tmp_path):
