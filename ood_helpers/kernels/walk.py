@@ -188,7 +188,8 @@ def denoise(
     latents : Tensor
         float32 or float64 ``(n, C, H, W)``: ``x_t`` at timestep ``t``.
     t, steps, solver, grid
-        As in `invert`. ``ddim-fixed-point`` goes down by the plain DDIM step, which it inverts.
+        As in `invert`. ``ddim-fixed-point`` goes down by the plain DDIM step, which it inverts. ``unipc`` is made for
+        the way up: down, it takes more steps than ``dpm2m`` where latents have too little variance.
     eta : float
         Stochasticity in ``[0, 1]`` with ``ddim``: 0 is deterministic, 1 is DDPM's ancestral sampling (Sec. E.2.1).
     generator : torch.Generator, optional
