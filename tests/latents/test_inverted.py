@@ -133,3 +133,10 @@ def test_a_climb_is_made_once_and_goes_on_where_stores_differ_in_length(tmp_path
 def test_an_impossible_climb_is_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         ood.climbing_latents(MODEL, "cat", 2, **({"heights": HEIGHTS, "folder": tmp_path} | change))
+
+
+def test_words_about_the_code_make_no_other_latents_but_another_statement_does():
+    code = 'def f(x):\n    """Twice x."""\n    return 2 * x\n'
+    same = 'def f(x):  # why\n    """The double of x."""\n\n    return (2 * x)\n'
+    assert inverted._statements(code) == inverted._statements(same)
+    assert inverted._statements(code) != inverted._statements(code.replace("2 *", "3 *"))
