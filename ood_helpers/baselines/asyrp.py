@@ -29,7 +29,7 @@ from ..checks import check_batch, check_images, check_integer, check_number
 from ..kernels.levels import generation_levels
 from ..kernels.runtime import choose_batch_size, network_dtype
 from ..kernels.steps import ddim, ddim_eta
-from ..kernels.walk import invert, walk
+from ..kernels.walk import image_streams, invert, noise_like, walk
 from ..models.frozen import FrozenModel, NetworkPredictor, fingerprint
 from ..models.operations import spend
 from .diffusionclip import wanted_direction
@@ -342,7 +342,7 @@ def asyrp_denoise(
     latents : Tensor
         ``(n, C, H, W)``, inverted by the frozen model.
     steps, generator, batch_size, precision, progress
-        As in `denoise`; the noise below ``t_boost`` is drawn batch by batch.
+        As in `denoise`; the noise below ``t_boost`` is of a stream for each image, too.
 
     Returns
     -------
@@ -354,9 +354,10 @@ def asyrp_denoise(
     levels = generation_levels(model.alphas_cumprod, interval.t, steps)
     eps, edited = _predictions(model, asyrp.block, precision)
     size = choose_batch_size(model, batch_size, network_dtype(model, precision))
-    images = []
+    images, streams = [], image_streams(len(latents), generator, model.device)
     for part in tqdm(latents.split(size), "Asyrp", disable=not progress, leave=False, file=sys.stderr):
-        boost = ddim_eta(1.0, lambda like=part: torch.randn(like.shape, generator=generator).to(like))
+        mine, streams = streams[: len(part)], streams[len(part) :]
+        boost = ddim_eta(1.0, noise_like(part, mine))
 
         def step(eps, y, here, there, memory, boost=boost):
             rule = asymmetric_ddim(edited) if here.t >= interval.t_edit else ddim

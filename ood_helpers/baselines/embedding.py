@@ -8,6 +8,7 @@ the difference of the means over images of both domains. Text means nothing for 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..evaluation.scorer import load_scorer
 
 SHIPPED = Path(__file__).parent / "domain-embedding"
 Embedding = Callable[[torch.Tensor], torch.Tensor]
+"""Takes images from any device; its features are on its own."""
 
 
 def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
@@ -35,7 +37,8 @@ def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
         As `train_scorer` writes it; by default the one that comes with the package.
     device : str or torch.device
     """
-    return load_scorer(folder).to(device).features
+    scorer = copy.deepcopy(load_scorer(folder)).to(device)  # the one that is loaded belongs to the whole process
+    return lambda images: scorer.features(images.to(device))
 
 
 class ClipEmbedding:
@@ -69,6 +72,7 @@ class ClipEmbedding:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return projected image features ``(n, f)``."""
         size = self.clip.config.vision_config.image_size
+        images = images.to(self.clip.device)
         x = functional.interpolate(images, (size, size), mode="bicubic", antialias=True, align_corners=False)
         mean, std = (torch.tensor(part, device=x.device)[:, None, None] for part in (self.MEAN, self.STD))
         vision = self.clip.vision_model(pixel_values=((x + 1) / 2 - mean) / std)
@@ -118,4 +122,4 @@ def direction_loss(
 ) -> torch.Tensor:
     """Return ``1 - cos`` between each image's way from its source and the wanted direction, ``(n,)`` from 0 to 2."""
     way = unit(embed(images)) - unit(embed(sources)).detach()
-    return 1 - functional.cosine_similarity(way, direction[None], dim=1, eps=1e-7)
+    return 1 - functional.cosine_similarity(way, direction[None].to(way), dim=1, eps=1e-7)

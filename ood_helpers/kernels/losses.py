@@ -142,7 +142,8 @@ def variational_bound(
         For images of another shape or range or between gray levels, where the sum bounds nothing, or if
         ``first + strata + last`` exceeds the number of timesteps.
     """
-    images = check_images("images", images, model.image_shape).to(model.device)
+    origin = check_images("images", images, model.image_shape).device
+    images = images.to(model.device)
     levels = (images + 1) * 127.5
     if (levels - levels.round()).abs().max() > 0.01:
         raise ValueError("images: got values between gray levels, expected k / 127.5 - 1 for k = 0 ... 255")
@@ -159,7 +160,7 @@ def variational_bound(
         output = _output(model, noised(images, eps, t, table), t)
         output = output if learned else output[:, : images.shape[1]]
         total = total + (high - low) * bound_term(output, images, eps, t, table)
-    return total
+    return total.to(origin)
 
 
 def _output(model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
 from ..checks import check_batch, check_choice, check_images, check_integer
@@ -50,7 +51,8 @@ def path(
         In which the network runs.
     """
     x = check_batch("x", x, model.image_shape)
-    return _path(model, x, levels, step, network_dtype(model, precision))
+    states = _path(model, x, levels, step, network_dtype(model, precision))
+    return ((level, state.to(x.device)) for level, state in states)
 
 
 def _path(model, x, levels, step, dtype):
@@ -81,7 +83,8 @@ def predicted_images(
         As for `path`.
     """
     x = check_batch("x", x, model.image_shape)
-    return _predicted(_eps_of(model, network_dtype(model, precision)), x.to(model.device), levels, step)
+    found = _predicted(_eps_of(model, network_dtype(model, precision)), x.to(model.device), levels, step)
+    return ((level, image.to(x.device)) for level, image in found)
 
 
 def _predicted(eps, x, levels, step):
@@ -92,11 +95,18 @@ def _predicted(eps, x, levels, step):
         predicted[level] = y - level.sigma * slope  # the last one at a level is that of the state itself
         return slope
 
-    states = walk(watched, x / levels[0].scale, levels, step)
+    def leaving(eps, y, here, there, memory):
+        predicted.clear()
+        found = step(watched, y, here, there, memory)
+        if here not in predicted:  # an implicit rule asks where it arrives, not where it starts
+            watched(y, here)
+        return found
+
+    states = walk(eps, x / levels[0].scale, levels, leaving)
     y = next(states)
     for level in levels[:-1]:
-        y = next(states)  # a level's evaluation is made by the step that leaves it
-        yield level, predicted.pop(level)
+        y = next(states)
+        yield level, predicted[level]
     yield levels[-1], y - levels[-1].sigma * eps(y, levels[-1]) if levels[-1].sigma else y
 
 
@@ -220,15 +230,11 @@ def denoise(
     if eta == 0:
         rule = EXPLICIT["ddim" if solver == "ddim-fixed-point" else solver]
         return _carry(model, latents, levels, lambda start: rule, "denoise", progress, batch_size, precision)
-    streams = _streams(len(latents), generator)
+    streams = image_streams(len(latents), generator, model.device)
 
     def stochastic(start):
-        def noise():
-            drawn = [torch.randn(latents.shape[1:], generator=g, dtype=latents.dtype) for g in mine]
-            return sent(torch.stack(drawn), model.device)
-
-        mine = streams[start : start + size]
-        return rules.ddim_eta(eta, noise)
+        batch = latents[start : start + size]
+        return rules.ddim_eta(eta, noise_like(batch, streams[start : start + size]))
 
     size = choose_batch_size(model, batch_size, network_dtype(model, precision))
     return _carry(model, latents, levels, stochastic, "denoise", progress, size, precision)
@@ -307,10 +313,15 @@ def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -
     return arrived
 
 
-def _streams(n: int, generator: torch.Generator | None) -> list[torch.Generator]:
-    """Return one random stream per image, all drawn from one."""
-    seeds = torch.randint(2**62, (n,), generator=generator)
-    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+def noise_like(batch: torch.Tensor, streams: list[torch.Generator]) -> Callable[[], torch.Tensor]:
+    """Return what draws standard normal noise in the shape of a batch, each image's from its own stream."""
+    return lambda: randn_tensor(batch.shape, streams, streams[0].device, batch.dtype)
+
+
+def image_streams(n: int, generator: torch.Generator | None, device: torch.device) -> list[torch.Generator]:
+    """Return one random stream per image, on the device where it is used; their seeds are drawn from one."""
+    seeds = torch.randint(2**62, (n,), generator=generator, device=generator.device if generator else None)
+    return [torch.Generator(device).manual_seed(seed) for seed in seeds.tolist()]
 
 
 def _grid_of(solver: str, grid):
