@@ -38,7 +38,7 @@ SEEDS = {"raw": 2, "held_out": 77, "floor": 78, "own": 79, "translate": 80, "fre
 SAMPLERS = {
     "arcs": ("interpolate", {"kind": "slerp"}),
     "one variance": ("gaussian", {}),
-    "10 neighbors": ("centred", {"neighbours": 10, "share": 0.5}),
+    "10 neighbors": ("centered", {"neighbors": 10, "share": 0.5}),
 }
 TUNING = {"learning_rate": 2e-4, "t": 500}  # the best of benchmarks/generation.py --sweep
 VANILLA = {"learning_rate": 3e-4}  # likewise

@@ -21,7 +21,7 @@ from ood_helpers.models.frozen import fingerprint
 RESULTS = Path(__file__).parent / "results" / "diversity.json"
 SAMPLERS = {
     "slerp": ("interpolate", {}),
-    "2 neighbours": ("centred", {"neighbours": 2, "share": 0.5}),
+    "2 neighbors": ("centered", {"neighbors": 2, "share": 0.5}),
 }
 
 

@@ -10,7 +10,7 @@ free of charge and recorded: DiffusionCLIP and Asyrp invert images of the own do
 translated (others, never seen).
 
 Where this differs from the publications: embedding and direction are those of a domain scorer and of images instead of
-CLIP and texts; N is small; the embedding has seen labelled pictures of every domain, the judge is another scorer. Fresh
+CLIP and texts; N is small; the embedding has seen labeled pictures of every domain, the judge is another scorer. Fresh
 samples of frozen and tuned models start with the mean colors of the N images, since these small networks do not see the
 mean color of noise, and no tuning would teach them to. The rates come from the sweep, by the mean kernel distance to
 held-out pictures over two pairs, with other pictures of the domains than those of the table.
@@ -68,7 +68,7 @@ class Method:
 SAMPLING = {
     "sampling, arcs": Method("sampling", {"method": "interpolate", "kind": "slerp"}),
     "sampling, one variance": Method("sampling", {"method": "gaussian"}),
-    "sampling, 10 neighbors": Method("sampling", {"method": "centred", "neighbours": 10, "share": 0.5}),
+    "sampling, 10 neighbors": Method("sampling", {"method": "centered", "neighbors": 10, "share": 0.5}),
 }
 SWEEP = {
     **{f"vanilla {rate:g}": Method("vanilla", {"learning_rate": rate}) for rate in (1e-5, 1e-4, 3e-4, 1e-3)},

@@ -4,7 +4,7 @@
 
 Every contestant reads the same memory-mapped float32 file of random latents, two clouds with slightly different means,
 and runs three times in a fresh process of its own, one thread each; the median counts. It has to deliver every row:
-radius, pair distance, origin angle and pair angle of both clouds, the distance of their centres, and the held-out
+radius, pair distance, origin angle and pair angle of both clouds, the distance of their centers, and the held-out
 accuracy of a linear classifier at 7 to 3. The contestants:
 
 ours          `gram`, and all rows from it; 19 label permutations are timed on top, outside the total.
@@ -66,12 +66,12 @@ def ours(x, stages):
     """Every row from one Gram matrix."""
     from ood_helpers.latents.geometry import _triangle_angles, geometry
     from ood_helpers.latents.gram import gram
-    from ood_helpers.latents.separability import centre_distance_of, separability_of
+    from ood_helpers.latents.separability import center_distance_of, separability_of
 
     half = len(x) // 2
     g = stages.run("Gram matrix", gram, x[:half], x[half:])
     clouds = [stages.run("angles, distances, radii", geometry, g[part]) for part in _halves(x)]
-    centres = stages.run("centres", centre_distance_of, g, half)
+    centers = stages.run("centers", center_distance_of, g, half)
     found = stages.run("classifier", separability_of, g, half, permutations=0)
     stages.run("(with 19 permutations)", separability_of, g, half, permutations=19)
     for part in _halves(x):
@@ -79,7 +79,7 @@ def ours(x, stages):
     subset = _subset(x)
     return {
         "clouds": [{k: [getattr(c, k).mean, getattr(c, k).std] for k in ROWS} for c in clouds],
-        "centre_distance": centres.plug_in,
+        "center_distance": centers.plug_in,
         "accuracy": found.accuracy,
         "distances": np.sqrt(g.squared_distances[np.ix_(subset, subset)]).tolist(),
     }
@@ -98,12 +98,12 @@ def scikit_learn(x, stages):
         spreads = [_spread(v) for v in (radius, distance[pairs], np.degrees(np.arccos(cosine[pairs])))]
         spreads.append(stages.run("pair angles", pair_angles, distance.astype(np.float64)))
         clouds.append(dict(zip(ROWS, spreads, strict=True)))
-    first, second = (stages.run("centres", x[part].mean, axis=0, dtype=np.float64) for part in _halves(x))
+    first, second = (stages.run("centers", x[part].mean, axis=0, dtype=np.float64) for part in _halves(x))
     train, test, labels = _split(x)
     points = stages.run("training points", x.__getitem__, train)
     machine = stages.run("LinearSVC", LinearSVC().fit, points, labels[train])
     accuracy = stages.run("held-out points", machine.score, x[test], labels[test])
-    return {"clouds": clouds, "centre_distance": float(np.linalg.norm(first - second)), "accuracy": accuracy}
+    return {"clouds": clouds, "center_distance": float(np.linalg.norm(first - second)), "accuracy": accuracy}
 
 
 def pair_angles(distance):
@@ -287,7 +287,7 @@ def main() -> None:
         },
         "agreement": agree,
         "results": {
-            k: {row: results[k][row] for row in ("clouds", "centre_distance", "accuracy")}
+            k: {row: results[k][row] for row in ("clouds", "center_distance", "accuracy")}
             for k in ("ours", "scikit-learn")
         },
         "machine": {"processor": cpu_name(), "threads": 1, "openblas": rounds["ours"][0]["openblas"]},

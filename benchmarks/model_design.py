@@ -33,7 +33,7 @@ LEVEL = float(alphas_cumprod("linear")[800])
 ANCESTRAL_STEPS = (10, 30)
 SAMPLERS = {
     "arcs": ("interpolate", {"kind": "slerp"}),
-    "10 neighbors": ("centred", {"neighbours": 10, "share": 0.5}),
+    "10 neighbors": ("centered", {"neighbors": 10, "share": 0.5}),
 }
 
 

@@ -30,10 +30,10 @@ SAMPLERS = {
     "gaussian": ("gaussian", {}),
     "gaussian-diagonal": ("gaussian-diagonal", {}),
     "spectrum": ("spectrum", {}),
-    "covariance": ("centred", {}),
-    **{f"anchored {s}": ("centred", {"share": s}) for s in (0.95, 0.9, 0.8, 0.65, 0.5)},
-    **{f"2 neighbours {s}": ("centred", {"neighbours": 2, "share": s}) for s in (0.95, 0.9, 0.8, 0.65, 0.5)},
-    **{f"{k} neighbours 0.5": ("centred", {"neighbours": k, "share": 0.5}) for k in (3, 5, 10)},
+    "covariance": ("centered", {}),
+    **{f"anchored {s}": ("centered", {"share": s}) for s in (0.95, 0.9, 0.8, 0.65, 0.5)},
+    **{f"2 neighbors {s}": ("centered", {"neighbors": 2, "share": s}) for s in (0.95, 0.9, 0.8, 0.65, 0.5)},
+    **{f"{k} neighbors 0.5": ("centered", {"neighbors": k, "share": 0.5}) for k in (3, 5, 10)},
 }
 
 

@@ -70,18 +70,18 @@ def draw(model, path: Path) -> None:
         pictures, latents = study(model, name)
         left = 0.0225 + g * group
         for k, (picture, latent) in enumerate(zip(pictures, latents, strict=True)):
-            x, colour = left + k * (side + gap), ORANGE if k == 1 else INK
+            x, color = left + k * (side + gap), ORANGE if k == 1 else INK
             line = 3 if k == 1 else 0.8
-            put(figure, figures.latent_picture(latent), x, 0.31, side, colour, line)
-            put(figure, figures.to_picture(picture), x, 0.045, side, colour, line)
+            put(figure, figures.latent_picture(latent), x, 0.31, side, color, line)
+            put(figure, figures.to_picture(picture), x, 0.045, side, color, line)
             style = "-|>" if k == 1 else "<|-|>"
-            arrow = {"arrowstyle": style, "color": colour, "lw": 2.2, "mutation_scale": 18}
+            arrow = {"arrowstyle": style, "color": color, "lw": 2.2, "mutation_scale": 18}
             for top, bottom in ((0.307, 0.266), (0.184, 0.14)):
                 page.annotate("", (x + side / 2, bottom), (x + side / 2, top), arrowprops=arrow)
             label = ("unseen image", "new image", "unseen image")[k]
-            page.text(x + side / 2, 0.03, label, ha="center", va="center", fontsize=11, color=colour)
+            page.text(x + side / 2, 0.03, label, ha="center", va="center", fontsize=11, color=color)
             label = ("latent", "new latent", "latent")[k]
-            page.text(x + side / 2, 0.418, label, ha="center", va="center", fontsize=11, color=colour)
+            page.text(x + side / 2, 0.418, label, ha="center", va="center", fontsize=11, color=color)
     figure.savefig(path, facecolor="white")
 
 

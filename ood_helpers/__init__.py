@@ -32,7 +32,7 @@ _HOME = {
     "gram": "latents.gram",
     "geometry": "latents.geometry",
     "gaussianity": "latents.gaussianity",
-    "centre_distance": "latents.separability",
+    "center_distance": "latents.separability",
     "separability": "latents.separability",
     "sample_latents": "latents.samplers",
     "slerp": "latents.samplers",

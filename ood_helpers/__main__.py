@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 METHODS = {
-    "centred": "a latent and those nearest to it, combined about the mean of all",
+    "centered": "a latent and those nearest to it, combined about the mean of all",
     "interpolate": "halfway between two latents, along an arc: the paper's Algorithm 1",
     "slerp-gaussian": "on an arc from a latent to a draw of gaussian: the official code",
     "gaussian": "about the mean, with one variance: the paper's Sec. 3.1",
@@ -175,13 +175,13 @@ def _walk_options(command) -> None:
 
 
 def _drawing_options(command) -> None:
-    neighbours = "of centred: latents to combine (default: %(default)s)"
+    neighbors = "of centered: latents to combine (default: %(default)s)"
     weight = "of interpolate, slerp-gaussian (default: %(default)s)"
     group = command.add_argument_group("new latents").add_argument
-    group("--method", choices=METHODS, metavar="WAY", default="centred", help="below (default: %(default)s)")
-    group("--neighbours", type=int, metavar="N", default=10, help=neighbours)
+    group("--method", choices=METHODS, metavar="WAY", default="centered", help="below (default: %(default)s)")
+    group("--neighbors", type=int, metavar="N", default=10, help=neighbors)
     group(
-        "--share", type=float, metavar="X", default=0.5, help="of centred: weight of the first (default: %(default)s)"
+        "--share", type=float, metavar="X", default=0.5, help="of centered: weight of the first (default: %(default)s)"
     )
     group("--weight", type=float, metavar="X", default=0.5, help=weight)
     group("--sampling-seed", type=int, metavar="N", default=0, help="of the draws (default: %(default)s)")

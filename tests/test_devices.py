@@ -142,7 +142,7 @@ def test_samplers_and_measures_of_latents(model, images):
     def program(model, images):
         z = ood.invert(model, images, **WALK)
         drawn = ood.sample_latents(z, 3, "interpolate", generator=seeded())
-        near = ood.sample_latents(z, 3, "centred", neighbours=2, share=0.5, generator=seeded())
+        near = ood.sample_latents(z, 3, "centered", neighbors=2, share=0.5, generator=seeded())
         one = ood.sample_latents(z, 3, "gaussian", generator=seeded())
         return drawn, near, one, ood.slerp(z[:1], z[1:2], 0.3)
 

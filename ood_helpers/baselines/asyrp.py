@@ -299,13 +299,13 @@ def train_asyrp(
         if watch is not None and done % watch_every == 0:
             watch(done, Asyrp(model, block, interval))
 
-    optimiser = torch.optim.SGD(block.parameters(), lr=learning_rate)
-    decay = torch.optim.lr_scheduler.ExponentialLR(optimiser, gamma)
+    optimizer = torch.optim.SGD(block.parameters(), lr=learning_rate)
+    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma)
     passes = -(-len(sources) // batch_size) * (len(levels) - 1)
     after(0)
     found = losses()
     descent = descend(
-        block.parameters(), optimiser, lambda _: next(found), budget, label="Asyrp", progress=progress, after=after
+        block.parameters(), optimizer, lambda _: next(found), budget, label="Asyrp", progress=progress, after=after
     )
     settings = {
         "method": "Asyrp",

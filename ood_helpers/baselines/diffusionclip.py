@@ -124,12 +124,12 @@ def diffusion_clip(
         if watch is not None and done % watch_every == 0:
             watch(done, frozen_again(model, network, name))
 
-    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    growth = torch.optim.lr_scheduler.ExponentialLR(optimiser, gamma)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    growth = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma)
     passes = -(-len(sources) // batch_size)
     after(0)
     descent = descend(
-        network.parameters(), optimiser, loss_at, budget, label="DiffusionCLIP", progress=progress, after=after
+        network.parameters(), optimizer, loss_at, budget, label="DiffusionCLIP", progress=progress, after=after
     )
     settings = {
         "method": "DiffusionCLIP",

@@ -28,7 +28,7 @@ def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
     """Return a domain scorer's features: images ``(n, 3, H, W)`` in ``[-1, 1]`` to ``(n, f)``, differentiable.
 
     The default is a scorer of its own, of other widths, pictures and first weights than the one that judges images:
-    what is led by a judge pleases it. Like that one it has seen labelled pictures of every drawn domain, as CLIP has
+    what is led by a judge pleases it. Like that one it has seen labeled pictures of every drawn domain, as CLIP has
     seen nearly everything: methods that are led by an embedding know more than their few target images.
 
     Parameters

@@ -102,7 +102,7 @@ def frozen_again(model: FrozenModel, network: torch.nn.Module, name: str) -> Fro
 
 def descend(
     parameters: Iterable[torch.nn.Parameter],
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     loss_at: Callable[[int], torch.Tensor],
     budget: Budget,
     *,
@@ -118,7 +118,7 @@ def descend(
     ----------
     parameters : iterable of Parameter
         What is to change; a gradient that is not finite in them ends the descent with an error.
-    optimiser : Optimizer
+    optimizer : Optimizer
         Over these parameters.
     loss_at : callable
         The loss of step ``k``, a scalar Tensor that depends on them.
@@ -138,12 +138,12 @@ def descend(
     with tqdm(total=budget.steps, desc=label, disable=not progress, leave=False, file=sys.stderr) as bar:
         while not budget.spent(len(losses), each * len(losses)):
             start = time.perf_counter()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             with paid(each) if each else measured_operations() as cost:
                 loss = loss_at(len(losses))
                 loss.backward()
             each = cost.total
-            optimiser.step()
+            optimizer.step()
             losses.append(loss.item())
             seconds += time.perf_counter() - start
             if not all(torch.isfinite(p).all() for p in (loss.detach(), *parameters)):

@@ -52,7 +52,7 @@ def fine_tune(
     seed : int
         Draws images, timesteps and noise; step ``k`` depends on ``(seed, k)`` alone.
     precision : {"auto", "float32", "bfloat16"}
-        In which the network computes; weights, loss and optimiser stay in float32.
+        In which the network computes; weights, loss and optimizer stay in float32.
     watch : callable, optional
         Called with the steps done and the model as it is then, before the first step and after every ``watch_every``.
     watch_every : int
@@ -93,9 +93,9 @@ def fine_tune(
 
     name = f"{model.name} tuned"
     after(0)
-    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     descent = descend(
-        network.parameters(), optimiser, loss_at, budget, label="fine-tune", progress=progress, after=after
+        network.parameters(), optimizer, loss_at, budget, label="fine-tune", progress=progress, after=after
     )
     settings = {
         "method": "vanilla",

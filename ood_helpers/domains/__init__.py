@@ -24,7 +24,7 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
     name : str or pathlib.Path
         One of :func:`list_domains`, or the path of a folder of image files (searched with its subfolders;
         each image is turned upright by its EXIF tag, flattened onto white if it is transparent, cropped to its
-        centre square and resized with antialiasing), or of a folder of FITS files (`ood_helpers.domains.fits`).
+        center square and resized with antialiasing), or of a folder of FITS files (`ood_helpers.domains.fits`).
     n : int
         Number of images.
     size : int

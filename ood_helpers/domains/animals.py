@@ -1,4 +1,4 @@
-"""Dogs (the training domain), cats (its nearest neighbour) and dogs as line drawings (sketches)."""
+"""Dogs (the training domain), cats (its nearest neighbor) and dogs as line drawings (sketches)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def pose(rng):
 
 
 def backdrop(rng):
-    """Two colours and a direction; one backdrop in four is a studio's, between black and white."""
-    coloured = rng.random() > 0.25
-    sky, ground = rng.uniform(0.02, 1, (2, 3)) if coloured else rng.uniform(0, 1, (2, 1)).repeat(3, 1)
+    """Two colors and a direction; one backdrop in four is a studio's, between black and white."""
+    colored = rng.random() > 0.25
+    sky, ground = rng.uniform(0.02, 1, (2, 3)) if colored else rng.uniform(0, 1, (2, 1)).repeat(3, 1)
     return {"sky": sky, "ground": ground, "slant": rng.uniform(-0.7, 0.7)}
 
 
@@ -35,14 +35,14 @@ def _fur(rng):
 
 
 def paint_backdrop(canvas, p, x, y):
-    """Fill with a smooth gradient between two colours along a slanted direction."""
+    """Fill with a smooth gradient between two colors along a slanted direction."""
     ramp = np.clip((c.rotate(x, y, p["slant"])[1] + 1) / 2, 0, 1)[:, None]
-    canvas.fill(c.colour(p["sky"]) * (1 - ramp) + c.colour(p["ground"]) * ramp)
+    canvas.fill(c.color(p["sky"]) * (1 - ramp) + c.color(p["ground"]) * ramp)
 
 
 def lit(values, v, strength=0.16):
-    """Light from above: a colour that falls off with the height ``v`` on the object."""
-    return np.clip(c.colour(values) * (1 - strength * v)[:, None], 0, 1)
+    """Light from above: a color that falls off with the height ``v`` on the object."""
+    return np.clip(c.color(values) * (1 - strength * v)[:, None], 0, 1)
 
 
 def sample_dog(rng) -> dict:
@@ -161,7 +161,7 @@ def draw_sketch(p: dict, size: int) -> np.ndarray:
     """Draw the dogs of ``draw_dog`` again as ink lines on paper, ``(n, 3, size, size)`` in ``[0, 1]``."""
     x, y = c.grid(size)
     canvas = c.Canvas(len(p["cx"]), size)
-    canvas.fill(c.colour(PAPER))
+    canvas.fill(c.color(PAPER))
 
     def ink(shape, half_width=0.016):
         """Cover what lies behind with paper, then follow the rim."""

@@ -44,7 +44,7 @@ def draw_church(p: dict, size: int) -> np.ndarray:
     x, y = c.grid(size)
     canvas = c.Canvas(len(p["horizon"]), size)
     ramp = np.clip((y + 1) / (1 + p["horizon"]), 0, 1)[:, None] ** 1.3
-    canvas.fill(c.colour(p["sky"]) * (1 - ramp) + c.colour(p["haze"]) * ramp)
+    canvas.fill(c.color(p["sky"]) * (1 - ramp) + c.color(p["haze"]) * ramp)
     for k in range(3):
         cx, cy = (p[key][:, k, None, None] for key in ("cloud", "cloud_height"))
         puffs = [
@@ -153,7 +153,7 @@ def draw_bedroom(p: dict, size: int) -> np.ndarray:
 
     wx, day = p["window_x"], 1 - p["night"]
     glass = c.box(x, y, wx, -0.48, 0.22, 0.3)
-    pane = np.where(p["night"][:, None], c.colour((0.08, 0.1, 0.25)), c.colour((0.62, 0.82, 0.97)))
+    pane = np.where(p["night"][:, None], c.color((0.08, 0.1, 0.25)), c.color((0.62, 0.82, 0.97)))
     canvas.paint(glass, pane * (1 - 0.15 * (y + 0.5)[:, None]) + 0 * x[:, None])
     canvas.paint(c.disc(x, y, wx + 0.08, -0.62, 0.05), (0.99, 0.95, 0.75), 1 - 0.5 * day)
     frame = c.either(

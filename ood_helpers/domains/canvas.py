@@ -17,9 +17,9 @@ INK = (0.07, 0.05, 0.05)
 
 
 def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel centres ``x`` of shape ``(1, 1, size)`` and ``y`` of shape ``(1, size, 1)``."""
-    centres = ((np.arange(size) + 0.5) / size * 2 - 1).astype(np.float32)
-    return centres[None, None, :], centres[None, :, None]
+    """Return the pixel centers ``x`` of shape ``(1, 1, size)`` and ``y`` of shape ``(1, size, 1)``."""
+    centers = ((np.arange(size) + 0.5) / size * 2 - 1).astype(np.float32)
+    return centers[None, None, :], centers[None, :, None]
 
 
 def rotate(x, y, angle):
@@ -29,7 +29,7 @@ def rotate(x, y, angle):
 
 
 def place(x, y, cx, cy, scale=1.0, angle=0.0):
-    """Coordinates of an object centred at ``(cx, cy)``, enlarged by ``scale`` and turned by ``angle``."""
+    """Coordinates of an object centered at ``(cx, cy)``, enlarged by ``scale`` and turned by ``angle``."""
     return rotate((x - cx) / scale, (y - cy) / scale, angle)
 
 
@@ -88,8 +88,8 @@ def both(*distances):
     return np.maximum.reduce(np.broadcast_arrays(*distances))
 
 
-def colour(values) -> np.ndarray:
-    """Bring a colour ``(3,)`` or one colour per image ``(n, 3)`` to shape ``(n, 3, 1, 1)``."""
+def color(values) -> np.ndarray:
+    """Bring a color ``(3,)`` or one color per image ``(n, 3)`` to shape ``(n, 3, 1, 1)``."""
     return np.asarray(values, np.float32).reshape(-1, 3, 1, 1)
 
 
@@ -105,9 +105,9 @@ class Canvas:
         self.rgb[:] = values
 
     def paint(self, distance, values, opacity=1.0) -> None:
-        """Lay a colour, flat or shaded ``(n, 3, size, size)``, over a shape; ``opacity`` may be ``(n, 1, 1)``."""
+        """Lay a color, flat or shaded ``(n, 3, size, size)``, over a shape; ``opacity`` may be ``(n, 1, 1)``."""
         coverage = np.clip(0.5 - distance / self.pixel, 0, 1) * opacity
-        self.blend(coverage, values if np.ndim(values) == 4 else colour(values))
+        self.blend(coverage, values if np.ndim(values) == 4 else color(values))
 
     def blend(self, coverage, values) -> None:
         """Mix in ``values`` with weight ``coverage`` in ``[0, 1]``, shape ``(n, size, size)``."""

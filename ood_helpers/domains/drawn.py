@@ -82,7 +82,7 @@ def dust_maps(numbers: range, size: int, seed: int) -> np.ndarray:
     """
     labels = parameters("radiation", numbers, seed)
     light = skies.radiation_light({key: _as_planes(values) for key, values in labels.items()}, size)
-    return (light * canvas.colour(BRIGHTNESS) + canvas.colour(GLOW)).astype(np.float32)
+    return (light * canvas.color(BRIGHTNESS) + canvas.color(GLOW)).astype(np.float32)
 
 
 def _as_planes(values: np.ndarray) -> np.ndarray:

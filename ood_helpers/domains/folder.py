@@ -48,7 +48,7 @@ def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]
 def read_image(file: Path, size: int) -> np.ndarray:
     """Read one image as float32 ``(3, size, size)`` in ``[0, 1]``.
 
-    It is turned upright, flattened onto white, cropped to its centre square and resized with an antialiasing
+    It is turned upright, flattened onto white, cropped to its center square and resized with an antialiasing
     Lanczos filter.
 
     Raises
@@ -66,7 +66,7 @@ def read_image(file: Path, size: int) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring grey, palette, CMYK, 16-bit and transparent images to 8-bit RGB."""
+    """Bring gray, palette, CMYK, 16-bit and transparent images to 8-bit RGB."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
@@ -76,10 +76,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_bytes(grey: np.ndarray) -> np.ndarray:
-    """Map deep grey values to bytes: whole numbers on the scale of their width, fractions on ``[0, 1]``."""
-    if grey.dtype.kind == "f":
-        scale = 1.0 if grey.max() <= 1 else 255.0 if grey.max() <= 255 else 65535.0
+def _to_bytes(gray: np.ndarray) -> np.ndarray:
+    """Map deep gray values to bytes: whole numbers on the scale of their width, fractions on ``[0, 1]``."""
+    if gray.dtype.kind == "f":
+        scale = 1.0 if gray.max() <= 1 else 255.0 if gray.max() <= 255 else 65535.0
     else:
-        scale = 255.0 if grey.max() <= 255 and grey.dtype.itemsize == 1 else 65535.0
-    return np.round(np.clip(grey / scale, 0, 1) * 255).astype(np.uint8)
+        scale = 255.0 if gray.max() <= 255 and gray.dtype.itemsize == 1 else 65535.0
+    return np.round(np.clip(gray / scale, 0, 1) * 255).astype(np.uint8)

@@ -46,8 +46,8 @@ def digit_pictures(numbers: range, size: int, seed: int) -> np.ndarray:
     from sklearn.datasets import load_digits
 
     scans = np.float32(load_digits().images[digit_parameters(numbers, seed)["index"]] / 16)
-    grey = np.stack([Image.fromarray(scan).resize((size, size), Image.BICUBIC) for scan in scans])
-    return np.clip(grey, 0, 1)[:, None].repeat(3, 1)
+    gray = np.stack([Image.fromarray(scan).resize((size, size), Image.BICUBIC) for scan in scans])
+    return np.clip(gray, 0, 1)[:, None].repeat(3, 1)
 
 
 def crop_parameters(numbers: range, seed: int) -> dict[str, np.ndarray]:

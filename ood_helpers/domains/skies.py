@@ -55,7 +55,7 @@ def draw_galaxy(p: dict, size: int) -> np.ndarray:
             flux[rows] = painter({key: values[rows] for key, values in p.items()}, dx[rows], dy[rows])
     for k in range(FIELD_STARS):
         sx, sy, brightness = (p[key][:, k, None, None] for key in ("star_x", "star_y", "star_flux"))
-        flux += c.colour((1.0, 0.93, 0.8)) * (brightness * _point(x - sx, y - sy))[:, None]
+        flux += c.color((1.0, 0.93, 0.8)) * (brightness * _point(x - sx, y - sy))[:, None]
     noise = [np.random.default_rng(int(seed)).standard_normal((3, size, size), np.float32) for seed in p["noise"].flat]
     return stretch(flux + 0.006 + 0.003 * np.stack(noise))
 
@@ -89,7 +89,7 @@ def _disc_plane(p, dx, dy, axis_ratio):
 
 def _elliptical(p, dx, dy):
     r, _ = _disc_plane(p, dx, dy, p["axis_ratio"])
-    return c.colour(OLD) * (0.11 * _sersic(r, p["radius"] * 1.5, 4))[:, None]
+    return c.color(OLD) * (0.11 * _sersic(r, p["radius"] * 1.5, 4))[:, None]
 
 
 def _arms(p, r, theta, hand):
@@ -103,7 +103,7 @@ def _spiral(p, dx, dy, hand=None):
     hand = np.where(p["kind"] == 1, 1, -1) if hand is None else hand
     disc = 1.1 * np.exp(-r / p["radius"]) * np.maximum(_arms(p, r, theta, hand), 0)
     bulge = 1.3 * p["bulge"] * _sersic(r, 0.09, 1.5)
-    return c.colour(YOUNG) * disc[:, None] + c.colour(OLD) * bulge[:, None]
+    return c.color(YOUNG) * disc[:, None] + c.color(OLD) * bulge[:, None]
 
 
 def _edge_on(p, dx, dy):
@@ -111,13 +111,13 @@ def _edge_on(p, dx, dy):
     disc = 1.2 * np.exp(-np.abs(u) / (p["radius"] * 1.3) - (v / 0.05) ** 2)
     bulge = 1.2 * p["bulge"] * _sersic(np.sqrt(u * u + (v / 0.7) ** 2), 0.09, 1.5)
     lane = 1 - 0.6 * np.exp(-((v - 0.012) ** 2) / 0.02**2 - (u / 0.5) ** 2)
-    return c.colour((0.85, 0.82, 0.8)) * (disc * lane)[:, None] + c.colour(OLD) * (bulge * lane)[:, None]
+    return c.color((0.85, 0.82, 0.8)) * (disc * lane)[:, None] + c.color(OLD) * (bulge * lane)[:, None]
 
 
 def _star(p, dx, dy):
     """One bright point with the cross that a telescope's mirror supports cast."""
     cross = sum(np.exp(-np.abs(a) / 0.16 - (b / 0.014) ** 2) for a, b in ((dx, dy), (dy, dx)))
-    return c.colour((1.0, 0.95, 0.85)) * (2.2 * _point(dx, dy, 0.06) + 0.5 * cross)[:, None]
+    return c.color((1.0, 0.95, 0.85)) * (2.2 * _point(dx, dy, 0.06) + 0.5 * cross)[:, None]
 
 
 def _merger(p, dx, dy):
@@ -130,7 +130,7 @@ def _merger(p, dx, dy):
         turn = np.arctan2(*c.rotate(u, v, p["angle"])[::-1])
         reach = np.sqrt(u * u + v * v) - (0.24 + 0.09 * turn)
         tail = 0.2 * np.exp(-((reach / 0.045) ** 2)) * np.clip(1.3 - np.abs(turn - 0.9), 0, 1)
-        flux = flux + weight * (body + c.colour(YOUNG) * tail[:, None])
+        flux = flux + weight * (body + c.color(YOUNG) * tail[:, None])
     return flux
 
 
@@ -138,17 +138,17 @@ def sample_radiation(rng) -> dict:
     """Draw the parameters of one dust field: the bubbles, the young stars in them and the cloud around."""
     bubbles = rng.integers(1, BUBBLES + 1)
     home = rng.integers(bubbles, size=STARS)
-    centres = rng.uniform(-0.75, 0.75, (2, BUBBLES))
+    centers = rng.uniform(-0.75, 0.75, (2, BUBBLES))
     radii = rng.uniform(0.18, 0.42, BUBBLES)
     spread = rng.normal(0, 0.28, (2, STARS)) * radii[home]
     return {
         "bubbles": bubbles,
-        "bubble_x": centres[0],
-        "bubble_y": centres[1],
+        "bubble_x": centers[0],
+        "bubble_y": centers[1],
         "bubble_radius": np.where(np.arange(BUBBLES) < bubbles, radii, 0.0),
         "stars": rng.integers(2, STARS + 1),
-        "star_x": centres[0][home] + spread[0],
-        "star_y": centres[1][home] + spread[1],
+        "star_x": centers[0][home] + spread[0],
+        "star_y": centers[1][home] + spread[1],
         "star_flux": rng.uniform(0.5, 1.0, STARS),
         "cold": rng.uniform(0.35, 0.75),
         "slope": rng.uniform(2.4, 3.2),

@@ -239,8 +239,8 @@ def _explained(image: torch.Tensor, others: torch.Tensor) -> float:
 
 def _explained_by_best(image: torch.Tensor, inputs: torch.Tensor, k: int = 2) -> float:
     """R squared by ``k`` inputs, chosen one after the other so that each adds most (orthogonal matching pursuit)."""
-    rest = _standardised(image[None])[0]
-    candidates = _standardised(inputs)
+    rest = _standardized(image[None])[0]
+    candidates = _standardized(inputs)
     total = rest.square().sum()
     for _ in range(k):
         best = candidates[int((candidates @ rest).abs().argmax())]
@@ -251,7 +251,7 @@ def _explained_by_best(image: torch.Tensor, inputs: torch.Tensor, k: int = 2) ->
     return float(1 - rest.square().sum() / total)
 
 
-def _standardised(images: torch.Tensor) -> torch.Tensor:
+def _standardized(images: torch.Tensor) -> torch.Tensor:
     flat = images.flatten(1).double().cpu()
     flat = flat - flat.mean(1, keepdim=True)
     return flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)

@@ -76,8 +76,8 @@ def power_spectrum(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, size = len(maps), maps.shape[-1]
     fade = np.hanning(size + 1)[:-1]
     window = np.outer(fade, fade)
-    centred = maps - (maps * window).sum((1, 2), keepdims=True) / window.sum()
-    power = np.abs(np.fft.fft2(centred * window)) ** 2 / (window**2).sum()
+    centered = maps - (maps * window).sum((1, 2), keepdims=True) / window.sum()
+    power = np.abs(np.fft.fft2(centered * window)) ** 2 / (window**2).sum()
     along = np.fft.fftfreq(size, 1 / size)
     ring = np.rint(np.hypot(along[:, None], along)).astype(int)
     count = np.bincount(ring.ravel())

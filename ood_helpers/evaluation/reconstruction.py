@@ -22,7 +22,7 @@ def reconstruction_error(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor
-        float64 ``(n,)``: 0 for equal images, 1 for black against white. One grey level of 256 is 0.0039.
+        float64 ``(n,)``: 0 for equal images, 1 for black against white. One gray level of 256 is 0.0039.
 
     Raises
     ------

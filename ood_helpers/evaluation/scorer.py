@@ -2,7 +2,7 @@
 
 It judges whether an image that a model generated shows its target or the domain that the model was trained on, and its
 features are the space in which sets of drawn images are compared.  Trained with blur, noise, shifts and changed
-colours, so that it looks for content and overlooks what a walk does to an image.
+colors, so that it looks for content and overlooks what a walk does to an image.
 """
 
 from __future__ import annotations

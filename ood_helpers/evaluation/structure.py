@@ -42,7 +42,7 @@ def edge_similarity(a: torch.Tensor, b: torch.Tensor, blur: float = 1.0) -> np.n
 
 
 def _edges(images: torch.Tensor, blur: float) -> np.ndarray:
-    """Gradient magnitudes by Sobel's filter, the strongest channel in each pixel, blurred and centred, ``(n, H W)``."""
+    """Gradient magnitudes by Sobel's filter, the strongest channel's, blurred and centered, ``(n, H W)``."""
     x = images.detach().cpu().double().numpy()
     gradient = np.hypot(ndimage.sobel(x, axis=2), ndimage.sobel(x, axis=3)).max(1)
     flat = ndimage.gaussian_filter(gradient, (0, blur, blur)).reshape(len(x), -1)

@@ -95,7 +95,7 @@ def ddim_fixed_point(tolerance: float, max_iterations: int):
 
     It solves ``y' = y + (sigma' - sigma) eps(y', t')`` by fixed-point iteration, starting from the slope of the step
     before. An image stops iterating when its next latent moves by less than ``tolerance`` (largest pixel, in the
-    units of ``x``), so its result does not depend on its neighbours in the batch. Which ones
+    units of ``x``), so its result does not depend on its neighbors in the batch. Which ones
     still move is asked of the device in every iteration: this rule alone waits for it.
     """
 

@@ -255,7 +255,7 @@ def fresh_images(
     """Generate images of the training domain: denoise draws of ``N(0, I)``, by default with DDPM's fresh noise.
 
     By default the walk starts where the linear schedule has its ``t = 800``, at ``sigma = 26``: a small network with
-    group normalisation does not see the mean color of noise, one of 4,096 numbers per channel. The walk then keeps that
+    group normalization does not see the mean color of noise, one of 4,096 numbers per channel. The walk then keeps that
     color, a random number with standard deviation ``sigma_t / sqrt(H W)`` for each channel: 0.4 there but 2.5, far
     outside ``[-1, 1]``, at ``t = 999``.
     For the same reason tuning does not teach such a network the colors of another domain; ``colors`` puts them into the

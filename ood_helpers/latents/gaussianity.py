@@ -87,7 +87,7 @@ def gaussianity(latents, seed: int = 0) -> Gaussianity:
     Gaussianity
         In this order.  ``marginal``: the distribution of all pixel values; effect: Kolmogorov-Smirnov distance.
         ``projections``: the same for projections on random orthonormal directions, which look normal for almost any
-        cloud in many dimensions.  ``radius``: its mean over ``sqrt(d)``.  ``neighbours``: correlation of
+        cloud in many dimensions.  ``radius``: its mean over ``sqrt(d)``.  ``neighbors``: correlation of
         adjacent pixels.  ``spectrum``: power at wavelengths above 8 pixels over the rest.  ``sphericity``: variance of
         the covariance matrix's eigenvalues over their squared mean, less what finite ``n`` brings.  ``eigenvalues``:
         the largest of them over the upper edge of Marchenko and Pastur's law.
@@ -105,7 +105,7 @@ def gaussianity(latents, seed: int = 0) -> Gaussianity:
         _marginal(rows),
         _projections(rows, check_integer("seed", seed, 0)),
         _radius(rows),
-        _neighbours(rows, shape),
+        _neighbors(rows, shape),
         _spectrum(rows, shape),
         _sphericity(rows),
         _eigenvalues(rows),
@@ -160,8 +160,8 @@ def _radius(rows) -> NormalityTest:
     return NormalityTest("radius", "mean over sqrt(d)", float(np.sqrt(squares / d).mean()), float(expected), float(p))
 
 
-def _neighbours(rows, shape) -> NormalityTest:
-    """Products of independent standard normals have mean 0 and variance 1; neighbouring products are uncorrelated."""
+def _neighbors(rows, shape) -> NormalityTest:
+    """Products of independent standard normals have mean 0 and variance 1; neighboring products are uncorrelated."""
     total, pairs = 0.0, 0
     for chunk in _chunks(rows):
         z = chunk.reshape(-1, *shape[1:])
@@ -170,7 +170,7 @@ def _neighbours(rows, shape) -> NormalityTest:
             pairs += products.size
     variance = sum(np.square(chunk).sum() for chunk in _chunks(rows)) / rows.size
     p = 2 * stats.norm.sf(abs(total) / variance / np.sqrt(pairs))
-    return NormalityTest("neighbours", "correlation", float(total / pairs / variance), 0.0, float(p))
+    return NormalityTest("neighbors", "correlation", float(total / pairs / variance), 0.0, float(p))
 
 
 def _spectrum(rows, shape) -> NormalityTest:

@@ -1,4 +1,4 @@
-"""One Gram matrix holds all that pairwise statistics need: distances, angles, radii, centres, the linear kernel.
+"""One Gram matrix holds all that pairwise statistics need: distances, angles, radii, centers, the linear kernel.
 
     G_ij = <x_i, x_j>,   |x_i - x_j|^2 = G_ii + G_jj - 2 G_ij
 
@@ -87,8 +87,8 @@ def gram(*clouds) -> Gram:
         squared_radii += np.einsum("ij,ij->i", columns, columns, dtype=np.float64)
         parts = np.split(columns, np.cumsum(sizes)[:-1])
         mean = np.stack([part.mean(axis=0) for part in parts])
-        for part, centre in zip(parts, mean, strict=True):
-            part -= centre
+        for part, center in zip(parts, mean, strict=True):
+            part -= center
         mean[1:] -= mean[0]
         # one triangle of columns @ columns.T, the lower one here: half the work of a full product
         offsets += ssyrk(1.0, columns.T, trans=1).T

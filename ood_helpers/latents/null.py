@@ -70,7 +70,7 @@ class SphericalReading:
     std : float
         Of each coordinate.
     mean_norm : float
-        Distance of the centre from the origin.
+        Distance of the center from the origin.
     radius : float
         ``sqrt(mean_norm^2 + std^2 d)``.
     """
@@ -107,8 +107,8 @@ def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> Sphe
     return SphericalReading(float(s), float(np.sqrt(mean_square)), float(np.sqrt(mean_square + s**2 * d)))
 
 
-def centre_noise(d: int, std_a: float, std_b: float, n_a: int, n_b: int) -> float:
-    """Root mean square distance of two sample means whose true centres coincide: the noise floor of a centre distance.
+def center_noise(d: int, std_a: float, std_b: float, n_a: int, n_b: int) -> float:
+    """Root mean square distance of two sample means whose true centers coincide: the noise floor of a center distance.
 
     ``sqrt(d (std_a^2 / n_a + std_b^2 / n_b))``.
     """

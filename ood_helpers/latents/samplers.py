@@ -7,10 +7,10 @@ With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets `
     gaussian           mu + s n,  one variance s^2 for all pixels                      Sec. 3.1
     gaussian-diagonal  mu + s_p n_p,  a variance for each pixel p
     spectrum           mu + a stationary Gaussian field with the offsets' power spectrum
-    centred            mu + sum_i w_i u_i,  w_i normal with variance 1 / (N - 1), or |w| = 1 with one latent leading
+    centered           mu + sum_i w_i u_i,  w_i normal with variance 1 / (N - 1), or |w| = 1 with one latent leading
 
-``centred`` over all latents with normal ``w`` draws from ``N(mu, S)``, with the sample covariance ``S``, at the cost of
-one product with the offsets: no matrix ``(d, d)`` is formed.
+``centered`` over all latents with normal ``w`` draws from ``N(mu, S)``, with the sample covariance ``S``, for the price
+of one product with the offsets: no matrix ``(d, d)`` is formed.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _spread(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def sample_latents(
     latents,
     n: int,
-    method: str = "centred",
+    method: str = "centered",
     *,
     generator: torch.Generator | None = None,
     accept: Acceptance | None = None,
@@ -123,7 +123,7 @@ def sample_latents(
         Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
     n : int
         How many to draw.
-    method : {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centred"}
+    method : {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered"}
         How; settings of each are listed below.
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
@@ -137,10 +137,10 @@ def sample_latents(
         For ``interpolate``: ``kind``, "slerp" (default) or "lerp"; ``weight``, a number or a range ``(low, high)`` to
         draw it from, by default 0.5.
         For ``slerp-gaussian``: ``weight`` of the Gaussian draw, as above, by default 0.5.
-        For ``centred``: ``neighbours``, how many latents to combine, a random one and those nearest to it, by default
+        For ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, by default
         all; ``share``, the squared weight of that first latent, by default no more than any other's; ``keep_radius``,
         whether to give the combination the length that independent offsets would have, which near and so correlated
-        ones exceed, by default True with neighbours.
+        ones exceed, by default True with neighbors.
 
     Returns
     -------
@@ -151,11 +151,11 @@ def sample_latents(
     ------
     TypeError, ValueError
         For fewer than four latents, NaN or infinity, an unknown method or setting, a weight outside ``[0, 1]``, more
-        neighbours than latents, or if the filter lets fewer than ``n`` pass.
+        neighbors than latents, or if the filter lets fewer than ``n`` pass.
 
     Examples
     --------
-    >>> z = sample_latents(latents, 16, "centred", neighbours=3, generator=torch.Generator().manual_seed(0))
+    >>> z = sample_latents(latents, 16, "centered", neighbors=3, generator=torch.Generator().manual_seed(0))
     >>> images = denoise(model, z)
     """
     cloud = check_batch("latents", latents.tensor(0, len(latents)) if hasattr(latents, "tensor") else latents)
@@ -247,14 +247,14 @@ def _spectrum(cloud, generator):
     return propose
 
 
-def _centred(cloud, generator, neighbours: int | None = None, share: float | None = None, keep_radius=None):
+def _centered(cloud, generator, neighbors: int | None = None, share: float | None = None, keep_radius=None):
     mean = cloud.mean(0)
     offsets = (cloud - mean).flatten(1)
-    size = len(cloud) if neighbours is None else check_integer("neighbours", neighbours, 2, len(cloud))
+    size = len(cloud) if neighbors is None else check_integer("neighbors", neighbors, 2, len(cloud))
     if share is not None and check_number("share", share, 0) > 1:
         raise ValueError(f"share: got {share}, expected a number from 0 to 1")
-    keep_radius = neighbours is not None if keep_radius is None else keep_radius
-    nearest = _nearest(offsets, size) if neighbours is not None else None
+    keep_radius = neighbors is not None if keep_radius is None else keep_radius
+    nearest = _nearest(offsets, size) if neighbors is not None else None
 
     def propose(n):
         first = _distinct(len(cloud), n, 1, generator)
@@ -322,10 +322,10 @@ METHODS = {
     "gaussian": _gaussian,
     "gaussian-diagonal": _gaussian_diagonal,
     "spectrum": _spectrum,
-    "centred": _centred,
+    "centered": _centered,
 }
 SETTINGS = {
     "interpolate": ("kind", "weight"),
     "slerp-gaussian": ("weight",),
-    "centred": ("neighbours", "share", "keep_radius"),
+    "centered": ("neighbors", "share", "keep_radius"),
 }

@@ -1,4 +1,4 @@
-"""Can two clouds of latents be told apart: by their centres, and by a linear classifier (Lemma C.2, Sec. C.5)."""
+"""Can two clouds of latents be told apart: by their centers, and by a linear classifier (Lemma C.2, Sec. C.5)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .gram import Gram, gram, trace_of_product, trace_of_square
 
 
 @dataclass(frozen=True)
-class CentreDistance:
-    """How far apart the centres of two clouds lie.
+class Centeredistance:
+    """How far apart the centers of two clouds lie.
 
     The distance of two sample means is inflated by sampling noise: for two samples of one distribution its square has
     the expectation ``tr(S_a) / n_a + tr(S_b) / n_b``, the square of the noise floor.
@@ -24,11 +24,11 @@ class CentreDistance:
     plug_in : float
         Distance of the sample means, the "Center-Distance" of Table 3.
     unbiased : float
-        Root of the unbiased estimate of the squared distance of the true centres; 0 where that is negative.
+        Root of the unbiased estimate of the squared distance of the true centers; 0 where that is negative.
     squared, squared_error : float
         That unbiased estimate, which may be negative, and its standard error.
     noise_floor : float
-        What ``plug_in`` would be on (root mean square) average if the true centres coincided.
+        What ``plug_in`` would be on (root mean square) average if the true centers coincided.
     threshold : float
         ``d**0.25``, with which Lemma C.2 compares the distance for clouds of unit variance.
     """
@@ -47,8 +47,8 @@ class CentreDistance:
         )
 
 
-def centre_distance(a, b) -> CentreDistance:
-    """Estimate the distance between the centres of two clouds, with its noise floor.
+def center_distance(a, b) -> Centeredistance:
+    """Estimate the distance between the centers of two clouds, with its noise floor.
 
     With mean squared distances ``D`` between points of two clouds, and between *different* points of one,
     ``|mu_a - mu_b|^2 = D_ab - (D_aa + D_bb) / 2``; each mean is an unbiased estimate.
@@ -60,7 +60,7 @@ def centre_distance(a, b) -> CentreDistance:
 
     Returns
     -------
-    CentreDistance
+    Centeredistance
 
     Raises
     ------
@@ -68,11 +68,11 @@ def centre_distance(a, b) -> CentreDistance:
         If either has fewer than three points, is not finite, or the dimensions differ.
     """
     a, b = check_rows("a", a, 3), check_rows("b", b, 3)
-    return centre_distance_of(gram(a, b), len(a))
+    return center_distance_of(gram(a, b), len(a))
 
 
-def centre_distance_of(g: Gram, n_a: int) -> CentreDistance:
-    """`centre_distance` of the first ``n_a`` points of a Gram matrix from the others."""
+def center_distance_of(g: Gram, n_a: int) -> Centeredistance:
+    """`center_distance` of the first ``n_a`` points of a Gram matrix from the others."""
     within_a = g.squared_distances[:n_a, :n_a]
     within_b = g.squared_distances[n_a:, n_a:]
     between = g.squared_distances[:n_a, n_a:]
@@ -84,7 +84,7 @@ def centre_distance_of(g: Gram, n_a: int) -> CentreDistance:
     variance = _jackknife(within_a, between.mean(1)) + _jackknife(within_b, between.mean(0))
     # leaving out one point at a time counts what comes from pairs of points twice
     variance -= _pair_variance(within_a, within_b, between)
-    return CentreDistance(
+    return Centeredistance(
         plug_in=float(np.sqrt(max(squared + floor, 0))),
         unbiased=float(np.sqrt(max(squared, 0))),
         squared=float(squared),

@@ -1,6 +1,6 @@
-"""What theory says of telling two Gaussian clouds apart: pairs by distance, points by the nearer centre (Lemma C.2).
+"""What theory says of telling two Gaussian clouds apart: pairs by distance, points by the nearer center (Lemma C.2).
 
-For unit variance and centres ``D`` apart, squared distances are ``2 chi^2_d`` within a cloud and, noncentral,
+For unit variance and centers ``D`` apart, squared distances are ``2 chi^2_d`` within a cloud and, noncentral,
 ``2 chi'^2_d(D^2 / 2)`` across.  They differ by ``D^2`` and scatter by ``sqrt(8 d)``: hence ``D ~ d^(1/4)``,
 up to a constant.
 A classifier looks along one direction only and needs ``D ~ 1``, or what it takes to learn that direction.
@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from ..checks import check_integer, check_number
 from .gram import Gram, trace_of_product, trace_of_square
-from .separability import centre_distance_of, separability_of
+from .separability import center_distance_of, separability_of
 
 
 def pair_accuracy(d: int, distance: float) -> float:
@@ -30,7 +30,7 @@ def pair_accuracy(d: int, distance: float) -> float:
     d : int
         ``d >= 1``.
     distance : float
-        Between the centres of two Gaussian clouds of unit variance, ``>= 0``.
+        Between the centers of two Gaussian clouds of unit variance, ``>= 0``.
 
     Returns
     -------
@@ -58,15 +58,15 @@ def pair_error_bound(d: int, distance: float) -> float:
 
 
 def distance_for_pairs(d: int, accuracy: float) -> float:
-    """Return the distance of centres at which `pair_accuracy` reaches ``accuracy``, from 0.51 to 0.9999."""
+    """Return the distance of centers at which `pair_accuracy` reaches ``accuracy``, from 0.51 to 0.9999."""
     if not 0.51 <= accuracy <= 0.9999:
         raise ValueError(f"accuracy: got {accuracy!r}, expected a number from 0.51 to 0.9999")
     check_integer("d", d, 1)
     return float(optimize.brentq(lambda k: pair_accuracy(d, k * d**0.25) - accuracy, 0, 20) * d**0.25)
 
 
-def known_centres_accuracy(distance: float) -> float:
-    """Accuracy of the best classifier that knows both centres, in any dimension: ``Phi(distance / 2)``."""
+def known_centers_accuracy(distance: float) -> float:
+    """Accuracy of the best classifier that knows both centers, in any dimension: ``Phi(distance / 2)``."""
     return float(stats.norm.cdf(check_number("distance", distance, 0) / 2))
 
 
@@ -82,7 +82,7 @@ def centroid_accuracy(d: int, distance: float, n: int, std: float = 1.0) -> floa
     d, n : int
         Dimension, and training points of each cloud.
     distance : float
-        Between the true centres.
+        Between the true centers.
     std : float
         ``s``.
 
@@ -105,13 +105,13 @@ class Moments:
     Attributes
     ----------
     squared : float
-        ``|D|^2``, of the true centres.
+        ``|D|^2``, of the true centers.
     trace_a, trace_b : float
         ``tr(S_a)``, ``tr(S_b)``, with ``S`` the covariances.
     square_a, square_b, cross : float
         ``tr(S_a^2)``, ``tr(S_b^2)``, ``tr(S_a S_b)``.
     along_a, along_b : float
-        ``D' S_a D``, ``D' S_b D``: the variance in the direction of the other centre, times ``|D|^2``.
+        ``D' S_a D``, ``D' S_b D``: the variance in the direction of the other center, times ``|D|^2``.
     """
 
     squared: float
@@ -136,7 +136,7 @@ class Moments:
         return float(np.mean([stats.norm.cdf(score / 2) for score in scores]))
 
     def spherical(self, d: int) -> Moments:
-        """The same centres, with the variance spread evenly over all ``d`` directions."""
+        """The same centers, with the variance spread evenly over all ``d`` directions."""
         a, b = self.trace_a / d, self.trace_b / d
         return replace(
             self,
@@ -161,7 +161,7 @@ def moments_of(g: Gram, n_a: int) -> Moments:
     along_a = _along(g.products[a, a], g.products[a, b]) - square_a / (n_a - 1) - cross / n_b
     along_b = _along(g.products[b, b], g.products[b, a]) - square_b / (n_b - 1) - cross / n_a
     return Moments(
-        squared=max(centre_distance_of(g, n_a).squared, 0.0),
+        squared=max(center_distance_of(g, n_a).squared, 0.0),
         trace_a=_offdiagonal(within_a).mean() / 2,
         trace_b=_offdiagonal(within_b).mean() / 2,
         square_a=square_a,

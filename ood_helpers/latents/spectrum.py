@@ -35,8 +35,8 @@ def covariance_eigenvalues(latents) -> np.ndarray:
     """
     g = as_gram("latents", latents, 3)
     n = len(g)
-    centred = products_about_means(g.squared_distances)
-    return np.linalg.eigvalsh(centred)[::-1][: min(n - 1, g.dimension)] / (n - 1)
+    centered = products_about_means(g.squared_distances)
+    return np.linalg.eigvalsh(centered)[::-1][: min(n - 1, g.dimension)] / (n - 1)
 
 
 def effective_dimension(latents) -> float:
@@ -140,7 +140,7 @@ def marchenko_pastur(n: int, d: int, variance: float = 1.0) -> MarchenkoPastur:
 
 
 def largest_eigenvalue_law(n: int, d: int):
-    """Return the law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centred and scaled.
+    """Return the law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centered and scaled.
 
     Johnstone's (2001) centring for ``n - 1`` degrees of freedom, with the halves of Ma (2012).
 
@@ -151,7 +151,7 @@ def largest_eigenvalue_law(n: int, d: int):
     check_integer("n", n, 3)
     check_integer("d", d, 1)
     roots = np.sqrt(n - 1.5), np.sqrt(d - 0.5)
-    centre = sum(roots) ** 2 / (n - 1)
+    center = sum(roots) ** 2 / (n - 1)
     scale = sum(roots) * (1 / roots[0] + 1 / roots[1]) ** (1 / 3) / (n - 1)
     shape, loc, unit = TRACY_WIDOM.args[0], TRACY_WIDOM.kwds["loc"], TRACY_WIDOM.kwds["scale"]
-    return stats.gamma(shape, loc=centre + scale * loc, scale=scale * unit)
+    return stats.gamma(shape, loc=center + scale * loc, scale=scale * unit)

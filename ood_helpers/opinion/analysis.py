@@ -1,6 +1,6 @@
 """What ratings say: mean opinions with intervals, whether raters agree, and whether they can tell the groups apart.
 
-A score is modelled as ``mean + rater + image + rest``.  Raters are strict or mild and images good or bad, so scores are
+A score is modeled as ``mean + rater + image + rest``.  Raters are strict or mild and images good or bad, so scores are
 not independent: intervals count raters and images, not ratings, and tests permute images, which all raters share.
 """
 
@@ -469,10 +469,10 @@ def p_values(observed: np.ndarray, drawn: np.ndarray, exact: bool) -> np.ndarray
     return as_extreme / len(drawn) if exact else (as_extreme + 1) / (len(drawn) + 1)
 
 
-def _test(statistic, centre, labels, labelings, exact) -> tuple[np.ndarray, np.ndarray, float]:
+def _test(statistic, center, labels, labelings, exact) -> tuple[np.ndarray, np.ndarray, float]:
     """Statistic of each rater, its two-sided p-value, and the p-value of the mean over raters."""
     observed, drawn = statistic(labels[None])[0], statistic(labelings)
-    away, drawn_away = observed - centre, drawn - centre
+    away, drawn_away = observed - center, drawn - center
     joint = p_values(np.abs(away.mean()), np.abs(drawn_away.mean(1)), exact)
     return observed, p_values(np.abs(away), np.abs(drawn_away), exact), float(joint)
 

@@ -47,16 +47,16 @@ def score_bars(ratings, cited: Mapping | None = None, ax=None, *, level: float =
     width = 0.8 / len(found.groups)
     top = max(max(opinion.counts) / opinion.ratings for opinion in found.groups.values())
     for number, (group, opinion) in enumerate(found.groups.items()):
-        colour, hatch = sns.color_palette(PALETTE)[number % 10], HATCHES[number % len(HATCHES)]
+        color, hatch = sns.color_palette(PALETTE)[number % 10], HATCHES[number % len(HATCHES)]
         x = np.array(SCORES) + (number - (len(found.groups) - 1) / 2) * width
         share = np.array(opinion.counts) / opinion.ratings
-        ax.bar(x, share, width, color=(*colour, 0.3), edgecolor=colour, hatch=hatch, label=group)
+        ax.bar(x, share, width, color=(*color, 0.3), edgecolor=color, hatch=hatch, label=group)
         height = top * (1.12 + 0.1 * number)
         interval = [[opinion.mean - opinion.low], [opinion.high - opinion.mean]]
-        ax.errorbar(opinion.mean, height, xerr=interval, fmt="o", markersize=5, color=colour, capsize=3)
+        ax.errorbar(opinion.mean, height, xerr=interval, fmt="o", markersize=5, color=color, capsize=3)
         if group in (cited or {}):
             value = getattr(cited[group], "value", cited[group])
-            ax.plot(value, height, color=colour, **PAPER)
+            ax.plot(value, height, color=color, **PAPER)
     ax.plot([], [], "o-", markersize=5, color="0.3", label=f"mean, {level:.0%} interval")
     if cited:
         ax.plot([], [], color="0.3", label="paper", **PAPER)

@@ -123,7 +123,7 @@ CLAIMS = {
             "Lemma C.2, Sec. C.5",
         ),
         Claim(
-            "centre-distances",
+            "center-distances",
             "The centers of unseen domains lie farther than d^(1/4) ≈ 21 from that of the training domain, so the modes"
             " are separated.",
             "Sec. C.5, Table 3",

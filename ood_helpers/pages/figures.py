@@ -20,7 +20,7 @@ PALETTE = "colorblind"
 
 
 def use_book_style() -> None:
-    """Set the book's look: a colour-blind-safe palette, readable type, light axes. Call it once in a notebook."""
+    """Set the book's look: a color-blind-safe palette, readable type, light axes. Call it once in a notebook."""
     sns.set_theme(style="whitegrid", palette=PALETTE, font_scale=1.0)
     plt.rcParams.update(
         {
@@ -52,7 +52,7 @@ def error_picture(image: torch.Tensor, copy: torch.Tensor, gain: float = 10.0) -
 
 
 def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str] = (), width: float = WIDTH) -> Figure:
-    """Lay pictures out in labelled rows, with a heading over each column if there are any.
+    """Lay pictures out in labeled rows, with a heading over each column if there are any.
 
     Parameters
     ----------
@@ -100,15 +100,15 @@ def curves(
     log: str = "xy",
     legend: str | None = "best",
 ):
-    """Draw labelled curves with markers that tell them apart without colour; return the axes.
+    """Draw labeled curves with markers that tell them apart without color; return the axes.
 
     ``lines`` maps a label to its ``(x, y)``; ``log`` names the logarithmic axes; ``legend`` says where the legend goes,
     ``"outside"`` being to the right of the axes.
     """
     ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
-    colours, markers = sns.color_palette(PALETTE), "osD^vPX*<>"
+    colors, markers = sns.color_palette(PALETTE), "osD^vPX*<>"
     for (label, (x, y)), number in zip(lines.items(), _numbers(lines), strict=True):
-        ax.plot(x, y, color=colours[number], marker=markers[number], markersize=5, label=label)
+        ax.plot(x, y, color=colors[number], marker=markers[number], markersize=5, label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     for letter in log:
         ax.set(**{f"{letter}scale": "log"})
@@ -152,15 +152,15 @@ def _numbers(labels) -> list[int]:
 
 
 def histograms(samples: Mapping[str, Sequence[float]], *, xlabel: str, ax, bins=30, laws=None, legend=True):
-    """Draw the distributions of labelled samples as outlines, and laws as dashed black lines; return the axes.
+    """Draw the distributions of labeled samples as outlines, and laws as dashed black lines; return the axes.
 
     ``laws`` maps a label to ``(x, density)``; ``legend=False`` leaves the legend to the caller.
     """
-    colours, hatches = sns.color_palette(PALETTE), ("", "//", "..", "\\\\", "xx", "++", "oo", "--", "**", "||")
+    colors, hatches = sns.color_palette(PALETTE), ("", "//", "..", "\\\\", "xx", "++", "oo", "--", "**", "||")
     for (label, values), number in zip(samples.items(), _numbers(samples), strict=True):
-        colour, hatch = colours[number], hatches[number]
-        ax.hist(values, bins=bins, density=True, histtype="stepfilled", alpha=0.25, color=colour, hatch=hatch)
-        ax.hist(values, bins=bins, density=True, histtype="step", linewidth=1.8, color=colour, label=label)
+        color, hatch = colors[number], hatches[number]
+        ax.hist(values, bins=bins, density=True, histtype="stepfilled", alpha=0.25, color=color, hatch=hatch)
+        ax.hist(values, bins=bins, density=True, histtype="step", linewidth=1.8, color=color, label=label)
     for style, (label, (x, density)) in zip(("--", ":", "-."), (laws or {}).items(), strict=False):
         ax.plot(x, density, style, color="black", label=label)
     ax.set(xlabel=xlabel, ylabel="density")
@@ -175,10 +175,10 @@ def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
 
     ``found`` maps a label to a `Tail` over ``d``. Returns the axes.
     """
-    for colour, (label, tail) in zip(sns.color_palette(PALETTE), found.items(), strict=False):
-        ax.plot(d, tail.exact, "-", color=colour, label=label)
-        ax.plot(d, tail.normal, "--", color=colour, linewidth=1.2)
-        ax.plot(d, tail.bound, ":", color=colour, linewidth=1.6)
+    for color, (label, tail) in zip(sns.color_palette(PALETTE), found.items(), strict=False):
+        ax.plot(d, tail.exact, "-", color=color, label=label)
+        ax.plot(d, tail.normal, "--", color=color, linewidth=1.2)
+        ax.plot(d, tail.bound, ":", color=color, linewidth=1.6)
     ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="probability", ylim=(1e-6, 5))
     ax.legend(framealpha=0.9, edgecolor="none", fontsize=9)
     sns.despine(ax=ax)

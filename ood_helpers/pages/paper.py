@@ -105,8 +105,8 @@ class LatentGeometry:
     pair_angle, origin_angle : tuple of float
         Degrees, with the number after the plus-minus sign.
     pair_distance : tuple of float
-    centre_distance : float or None
-        From the centre of the training domain's latents.
+    center_distance : float or None
+        From the center of the training domain's latents.
     accuracy : float or None
         Of the linear classifier, on held-out latents.
     """
@@ -116,7 +116,7 @@ class LatentGeometry:
     pair_angle: tuple[float, float]
     origin_angle: tuple[float, float]
     pair_distance: tuple[float, float]
-    centre_distance: float | None = None
+    center_distance: float | None = None
     accuracy: float | None = None
 
 

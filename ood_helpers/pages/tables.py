@@ -10,8 +10,8 @@ import torch
 
 from ..latents.gaussianity import Gaussianity
 from ..latents.geometry import Geometry
-from ..latents.null import centre_noise, gaussian_geometry, spherical_reading
-from ..latents.separability import CentreDistance
+from ..latents.null import center_noise, gaussian_geometry, spherical_reading
+from ..latents.separability import Centeredistance
 from ..latents.separation import centroid_accuracy, pair_accuracy
 from ..models.frozen import FrozenModel, fingerprint
 from . import paper
@@ -205,13 +205,13 @@ def geometry(found: Mapping[str, Geometry], in_domain: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(frame, orient="index")
 
 
-def separation(centers: Mapping[str, CentreDistance], accuracy: Mapping[str, float] | None = None) -> pd.DataFrame:
+def separation(centers: Mapping[str, Centeredistance], accuracy: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Lay distances of centers, and accuracies of the linear classifier, beside the last rows of Table 3.
 
     Parameters
     ----------
-    centers : mapping of str to CentreDistance
-        Unseen domain -> `centre_distance` from the training domain.
+    centers : mapping of str to Centeredistance
+        Unseen domain -> `center_distance` from the training domain.
     accuracy : mapping of str to float, optional
         Unseen domain -> accuracy on held-out latents.
 
@@ -229,8 +229,8 @@ def separation(centers: Mapping[str, CentreDistance], accuracy: Mapping[str, flo
             "unbiased": f"{c.unbiased:.1f}",
             "squared": f"{c.squared:.0f} ± {c.squared_error:.0f}",
             "unbiased / d^(1/4)": f"{c.unbiased / c.threshold:.1f}",
-            "plug-in (paper)": f"{theirs.centre_distance:.1f}" if theirs else "–",
-            "/ d^(1/4) (paper)": f"{theirs.centre_distance / paper.DIMENSION**0.25:.1f}" if theirs else "–",
+            "plug-in (paper)": f"{theirs.center_distance:.1f}" if theirs else "–",
+            "/ d^(1/4) (paper)": f"{theirs.center_distance / paper.DIMENSION**0.25:.1f}" if theirs else "–",
         }
         if accuracy:
             rows[name] |= {
@@ -331,7 +331,7 @@ def spherical_readings(n: int = 1000) -> pd.DataFrame:
     DataFrame
         For each data set the implied standard deviation of a coordinate, norm of the mean (with the interval that the
         rounding of the printed angle allows), norm that a mean of ``n`` such latents has, and radius; then the printed
-        distance of centres, its noise floor and what is left without it, if it was measured from the latents of dogs,
+        distance of centers, its noise floor and what is left without it, if it was measured from the latents of dogs,
         and what is left if it was measured from the origin, where only one of the two means is noisy.
     """
     dog = paper.TABLE_3[0]
@@ -339,17 +339,17 @@ def spherical_readings(n: int = 1000) -> pd.DataFrame:
     frame = {}
     for column in paper.TABLE_3:
         reading = spherical_reading(column.pair_distance[0], column.origin_angle[0], paper.DIMENSION)
-        floor = centre_noise(paper.DIMENSION, own.std, reading.std, n, n)
+        floor = center_noise(paper.DIMENSION, own.std, reading.std, n, n)
         floor_of_one = reading.std * np.sqrt(paper.DIMENSION / n)
         frame[column.domain] = {
             "std s": f"{reading.std:.3f}",
             "norm of mean (from, to)": _with_rounding(column),
             "norm of a sample mean": f"{np.hypot(reading.mean_norm, floor_of_one):.0f}",
             "radius": f"{reading.radius:.0f}",
-            "center distance (printed)": f"{column.centre_distance:.1f}" if column.centre_distance else "–",
-            "noise floor": f"{floor:.1f}" if column.centre_distance else "–",
-            "without noise": f"{unbiased_distance(column, n):.1f}" if column.centre_distance else "–",
-            "the same, from the origin": f"{distance_from_origin(column, n):.1f}" if column.centre_distance else "–",
+            "center distance (printed)": f"{column.center_distance:.1f}" if column.center_distance else "–",
+            "noise floor": f"{floor:.1f}" if column.center_distance else "–",
+            "without noise": f"{unbiased_distance(column, n):.1f}" if column.center_distance else "–",
+            "the same, from the origin": f"{distance_from_origin(column, n):.1f}" if column.center_distance else "–",
         }
     return pd.DataFrame.from_dict(frame, orient="index")
 
@@ -361,21 +361,21 @@ def _with_rounding(column: paper.LatentGeometry) -> str:
 
 
 def unbiased_distance(column: paper.LatentGeometry, n: int = 1000) -> float:
-    """Take the noise floor out of a printed centre distance: ``sqrt(max(distance^2 - floor^2, 0))``."""
+    """Take the noise floor out of a printed center distance: ``sqrt(max(distance^2 - floor^2, 0))``."""
     dog = paper.TABLE_3[0]
     stds = (spherical_reading(c.pair_distance[0], c.origin_angle[0], paper.DIMENSION).std for c in (dog, column))
-    floor = centre_noise(paper.DIMENSION, *stds, n, n)
-    return float(np.sqrt(max(column.centre_distance**2 - floor**2, 0)))
+    floor = center_noise(paper.DIMENSION, *stds, n, n)
+    return float(np.sqrt(max(column.center_distance**2 - floor**2, 0)))
 
 
 def distance_from_origin(column: paper.LatentGeometry, n: int = 1000) -> float:
-    """Take the noise of one mean out of a printed centre distance, as if it had been measured from the origin."""
+    """Take the noise of one mean out of a printed center distance, as if it had been measured from the origin."""
     noise = spherical_reading(column.pair_distance[0], column.origin_angle[0], paper.DIMENSION).std ** 2 / n
-    return float(np.sqrt(max(column.centre_distance**2 - noise * paper.DIMENSION, 0)))
+    return float(np.sqrt(max(column.center_distance**2 - noise * paper.DIMENSION, 0)))
 
 
 def expected_accuracies(n: int = 1000, test_size: float = 0.3) -> pd.DataFrame:
-    """Ask what the centre distances of Table 3 would mean for spherical clouds, beside the accuracy printed there.
+    """Ask what the center distances of Table 3 would mean for spherical clouds, beside the accuracy printed there.
 
     Returns
     -------

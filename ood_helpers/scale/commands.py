@@ -53,7 +53,7 @@ def study(options) -> None:
             "geometry": _plain(ood.geometry(cloud)),
             "gaussianity": {t.name: {"effect": t.effect, "p": t.p_value} for t in ood.gaussianity(cloud).tests},
         }
-    found["centre_distance"] = _plain(ood.centre_distance(clouds["own"], clouds["unseen"]))
+    found["center_distance"] = _plain(ood.center_distance(clouds["own"], clouds["unseen"]))
     found["separability"] = _plain(ood.separability(clouds["own"], clouds["unseen"]))
     made = ood.denoise(model, drawn(clouds["unseen"], options, SHOWN), **quiet).clamp(-1, 1).cpu()
     found["diversity"] = ood.diversity(made).value

@@ -59,13 +59,13 @@ def record(file: Path, made_by: dict) -> None:
 
 def check_drawing(options) -> None:
     """Raise at once what drawing from the latents would raise after they have been inverted."""
-    stand_in = torch.randn(max(1, min(options.images, max(options.neighbours, 16))), 3, 8, 8)
+    stand_in = torch.randn(max(1, min(options.images, max(options.neighbors, 16))), 3, 8, 8)
     drawn(stand_in, options, 1)
 
 
 def drawing_of(options) -> dict:
     """The settings of a way to draw, out of those that any way has."""
-    names = {"centred": ("neighbours", "share"), "interpolate": ("weight",), "slerp-gaussian": ("weight",)}
+    names = {"centered": ("neighbors", "share"), "interpolate": ("weight",), "slerp-gaussian": ("weight",)}
     return {name: getattr(options, name) for name in names.get(options.method, ())}
 
 

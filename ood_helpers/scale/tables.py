@@ -85,7 +85,7 @@ def latents(options, own: list, domains: dict) -> pd.DataFrame | None:
         cloud = store.tensor(0, options.images)
         found[name] = ood.geometry(cloud)
         if name != own_name:
-            centers[name] = ood.centre_distance(home, cloud)
+            centers[name] = ood.center_distance(home, cloud)
             accuracy[name] = ood.separability(home, cloud).accuracy
     beside = tables.separation(centers, accuracy).rename(index=lambda name: f"{name} (OOD)")
     return tables.geometry(found, own_name).join(beside).fillna("–")

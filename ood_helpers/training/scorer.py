@@ -41,7 +41,7 @@ class ScorerRecipe:
         Training pictures of each class, their size, and the seed that draws them; ``seed + 1`` draws those for the
         calibration, ``seed + 2`` those that are held out for the record.
     steps, batch : int
-        Optimiser steps and images per step.
+        Optimizer steps and images per step.
     learning_rate : float
         Peak of the one-cycle schedule.
     noise, blur, zoom, shift, tint : float
@@ -189,8 +189,8 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         scorer = DomainScorer(names_of(recipe), recipe.channels).to(device)
-    optimiser = torch.optim.AdamW(scorer.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, max(recipe.steps, 2))
+    optimizer = torch.optim.AdamW(scorer.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, max(recipe.steps, 2))
     pictures, labels = pictures_of(recipe, recipe.images, recipe.seed)
     if recipe.others:
         pictures = torch.cat([pictures, others_of(recipe, recipe.others, recipe.seed)])
@@ -200,9 +200,9 @@ def train_scorer(output: str | os.PathLike, *, device: str | None = None, progre
     for step in tqdm(range(recipe.steps), f"scorer of {recipe.classes}", disable=not progress, file=sys.stderr):
         images, wanted = (part.to(device) for part in batch_at(step, pictures, labels, recipe))
         loss = class_loss(scorer(images), wanted)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         losses.append(loss.item())
     scorer.eval().requires_grad_(False)

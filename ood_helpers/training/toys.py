@@ -189,10 +189,10 @@ def train(
 
     torch.manual_seed(recipe.seed)
     network = build_network(recipe).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
-    schedule = get_cosine_schedule_with_warmup(optimiser, recipe.warmup, max(recipe.decay, recipe.steps))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
+    schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup, max(recipe.decay, recipe.steps))
     average = EMAModel(network.parameters(), decay=recipe.ema_decay)
-    parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
+    parts = {"network": network, "optimizer": optimizer, "schedule": schedule, "average": average}
     start = {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "operations": 0.0, "loss": []}
     record = _resume(output, parts, recipe) or start
 
@@ -207,14 +207,14 @@ def train(
         todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr
     ):
         images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=lower):
             predicted = network(noised(images, eps, t, table), t).sample
         loss = training_loss(kind, predicted.float(), images, eps, t, table)
         loss.backward()
         spend(each)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         average.step(network.parameters())
         running.append(loss.item())

@@ -76,7 +76,7 @@ def test_the_fit_shows_a_quantile_as_white():
 
 
 def test_lupton_keeps_the_colors_that_astropy_s_keeps():
-    """`astropy` develops by another normalisation, so hues are compared: ratios of channels where none is dark."""
+    """`astropy` develops by another normalization, so hues are compared: ratios of channels where none is dark."""
     visualization = pytest.importorskip("astropy.visualization")
     flux = maps(n=1) / torch.tensor([300.0, 40.0, 2.0])[:, None, None]
     theirs = visualization.make_lupton_rgb(*flux[0].numpy(), stretch=3, Q=5).astype(float).transpose(2, 0, 1)

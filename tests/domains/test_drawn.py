@@ -130,7 +130,7 @@ def winding(picture):
     return max(amplitude, key=amplitude.get)
 
 
-def test_spirals_wind_as_labelled():
+def test_spirals_wind_as_labeled():
     """Galaxy Zoo names the rotation of a galaxy that trails its arms: those of a clockwise one unwind anticlockwise."""
     for kind, sense in (("clockwise spiral", 1), ("anticlockwise spiral", -1)):
         pictures = galaxies(skies.GALAXY_KINDS.index(kind), axis_ratio=1.0, cx=0.0, cy=0.0)

@@ -34,7 +34,7 @@ def test_images_are_read_in_a_seeded_order_with_their_files(tmp_path):
     assert not torch.equal(ood.load_domain(tmp_path, 6, 16, seed=2), images)
 
 
-def test_the_centre_square_is_kept(tmp_path):
+def test_the_center_square_is_kept(tmp_path):
     wide = np.zeros((40, 120, 3), np.uint8)
     wide[:, 40:80] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
@@ -42,7 +42,7 @@ def test_the_centre_square_is_kept(tmp_path):
 
 
 def test_reducing_averages_instead_of_skipping(tmp_path):
-    """A one-pixel chequerboard turns grey; taking every eighth pixel would leave it black or white."""
+    """A one-pixel checkerboard turns gray; taking every eighth pixel would leave it black or white."""
     board = np.indices((256, 256)).sum(0) % 2 * 255
     Image.fromarray(np.uint8(board)).save(tmp_path / "board.png")
     assert (one(tmp_path) - 0.5).abs().max() < 0.02
@@ -70,8 +70,8 @@ def test_photographs_are_turned_upright(tmp_path, orientation):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "1", "CMYK", "YCbCr", "I;16", "I", "F", "PA"])
 def test_every_pixel_format_becomes_rgb(tmp_path, mode):
-    grey = mode in ("L", "LA", "1", "I;16", "I", "F")
-    picture = Image.fromarray(smooth()).convert("L") if grey else Image.fromarray(smooth())
+    gray = mode in ("L", "LA", "1", "I;16", "I", "F")
+    picture = Image.fromarray(smooth()).convert("L") if gray else Image.fromarray(smooth())
     if mode in ("I;16", "I"):
         deep = np.asarray(picture).astype(np.uint16) * 257
         image = Image.fromarray(deep if mode == "I;16" else deep.astype(np.int32))
@@ -113,10 +113,10 @@ def test_transparency_is_flattened_onto_white(tmp_path):
 
 
 def test_sixteen_bits_agree_with_eight(tmp_path):
-    grey = np.asarray(Image.fromarray(smooth()).convert("L"))
-    for name, values in (("eight", grey), ("sixteen", grey.astype(np.uint16) * 257)):
+    gray = np.asarray(Image.fromarray(smooth()).convert("L"))
+    for name, values in (("eight", gray), ("sixteen", gray.astype(np.uint16) * 257)):
         (tmp_path / name).mkdir()
-        Image.fromarray(values).save(tmp_path / name / "grey.png")
+        Image.fromarray(values).save(tmp_path / name / "gray.png")
     assert (one(tmp_path / "eight", 48) - one(tmp_path / "sixteen", 48)).abs().max() < 1 / 255
 
 

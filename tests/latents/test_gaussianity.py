@@ -8,7 +8,7 @@ from scipy import stats
 from ood_helpers.latents.gaussianity import gaussianity
 from ood_helpers.latents.geometry import geometry
 
-NAMES = ("marginal", "projections", "radius", "neighbours", "spectrum", "sphericity", "eigenvalues")
+NAMES = ("marginal", "projections", "radius", "neighbors", "spectrum", "sphericity", "eigenvalues")
 SHAPE = (30, 3, 16, 16)
 
 
@@ -52,7 +52,7 @@ def smooth(z):
     [
         (lambda z: 1.05 * z, {"radius"}),
         (lambda z: z + 0.05, {"marginal"}),
-        (smooth, {"neighbours", "spectrum", "sphericity"}),
+        (smooth, {"neighbors", "spectrum", "sphericity"}),
         (lambda z: z.sign() * z.abs().sqrt(), {"marginal"}),
         (lambda z: z * torch.linspace(0.8, 1.2, len(z))[:, None, None, None], {"radius"}),
         (lambda z: (z + 0.3 * normal(99, (1, 3, 16, 16))) / 1.09**0.5, {"sphericity"}),
@@ -72,7 +72,7 @@ def test_a_cloud_can_have_perfect_angles_and_not_be_normal():
     z = z / z.std()
     shape = geometry(z)
     assert shape.origin_angle.mean == pytest.approx(90, abs=0.5) and shape.pair_angle.std < 2
-    assert gaussianity(z)["neighbours"].effect > 0.5 and gaussianity(z).rejected()
+    assert gaussianity(z)["neighbors"].effect > 0.5 and gaussianity(z).rejected()
 
 
 def test_effects_against_direct_formulas():
@@ -82,7 +82,7 @@ def test_effects_against_direct_formulas():
     assert found["marginal"].effect == pytest.approx(stats.kstest(x.ravel(), "norm").statistic, abs=2 / 4096)
     horizontal, vertical = x[..., 1:] * x[..., :-1], x[..., 1:, :] * x[..., :-1, :]
     mean = (horizontal.sum() + vertical.sum()) / (horizontal.size + vertical.size)
-    assert found["neighbours"].effect == pytest.approx(mean / np.square(x).mean())
+    assert found["neighbors"].effect == pytest.approx(mean / np.square(x).mean())
     eigenvalues = np.linalg.eigvalsh(x.reshape(30, -1).T @ x.reshape(30, -1) / 30)
     u = np.square(eigenvalues / eigenvalues.mean() - 1).mean()
     assert found["sphericity"].effect == pytest.approx(u - 769 / 30)

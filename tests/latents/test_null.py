@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ood_helpers.latents.geometry import geometry
-from ood_helpers.latents.null import centre_noise, gaussian_geometry, spherical_reading
+from ood_helpers.latents.null import center_noise, gaussian_geometry, spherical_reading
 
 ROWS = ("pair_angle", "origin_angle", "pair_distance", "radius")
 
@@ -27,7 +27,7 @@ def test_a_drawn_cloud_has_the_geometry_of_the_formulas(std, mean_norm):
 
 
 @pytest.mark.parametrize("d", [100, 12_288])
-def test_centred_clouds_have_the_exact_laws_up_to_one_over_d(d):
+def test_centered_clouds_have_the_exact_laws_up_to_one_over_d(d):
     law = gaussian_geometry(d)
     assert law.radius.mean == pytest.approx(stats.chi.mean(d), rel=1 / d**2)
     assert law.radius.std == pytest.approx(np.sqrt(0.5), rel=1e-9)
@@ -54,11 +54,11 @@ def test_reading_two_rows_gives_the_gaussian_back(d, std, mean_over_std):
 
 def test_the_noise_floor_of_equal_clouds_is_what_sample_means_differ_by():
     """Facts of the paper's dimension: 19.8 at 1,000 images each, 62.7 at 100."""
-    assert centre_noise(196_608, 1, 1, 1000, 1000) == pytest.approx(19.83, abs=0.01)
-    assert centre_noise(196_608, 1, 1, 100, 100) == pytest.approx(62.71, abs=0.01)
+    assert center_noise(196_608, 1, 1, 1000, 1000) == pytest.approx(19.83, abs=0.01)
+    assert center_noise(196_608, 1, 1, 100, 100) == pytest.approx(62.71, abs=0.01)
     rng, d = np.random.default_rng(5), 4000
     squares = [np.square(np.subtract(*rng.standard_normal((2, 10, d)).mean(1))).sum() for _ in range(3)]
-    assert np.sqrt(np.mean(squares)) == pytest.approx(centre_noise(d, 1, 1, 10, 10), rel=0.05)
+    assert np.sqrt(np.mean(squares)) == pytest.approx(center_noise(d, 1, 1, 10, 10), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_noise_floor_of_equal_clouds_is_what_sample_means_differ_by():
         (lambda: gaussian_geometry(10, mean_norm=-1.0), "mean_norm: got -1.0, expected a finite number of at least 0"),
         (lambda: spherical_reading(600.0, 91.0, 10), "origin_angle: got 91.0"),
         (lambda: spherical_reading(0.0, 90.0, 10), "pair_distance: got 0.0"),
-        (lambda: centre_noise(10, 1.0, np.nan, 5, 5), "std_b: got nan"),
+        (lambda: center_noise(10, 1.0, np.nan, 5, 5), "std_b: got nan"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -18,7 +18,7 @@ def seeded(seed=0):
 
 
 def cloud_of(n=12, shape=(3, 4, 4), seed=0, mean=0.7):
-    """A cloud with a mean, correlated channels and neighbours, and unequal variances."""
+    """A cloud with a mean, correlated channels and neighbors, and unequal variances."""
     x = torch.randn(n, *shape, generator=seeded(seed), dtype=torch.float64)
     x = x + 0.8 * x.roll(1, -1) + 0.5 * x[:, :1]
     return mean + x * torch.linspace(0.5, 1.5, shape[-1], dtype=torch.float64)
@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_latents_of_the_cloud_s_kind(method):
     assert first.shape == (5, 3, 4, 4) and first.dtype == torch.float32 and torch.isfinite(first).all()
 
 
-@pytest.mark.parametrize("method", ["gaussian", "gaussian-diagonal", "spectrum", "centred"])
+@pytest.mark.parametrize("method", ["gaussian", "gaussian-diagonal", "spectrum", "centered"])
 def test_draws_have_the_mean_of_the_latents(method):
     """40,000 draws: each of 48 means is known to s / 200; five standard errors (error rate 3e-5 for all)."""
     cloud, n = cloud_of(), 40_000
@@ -44,10 +44,10 @@ def covariance(x):
     return np.cov(x.flatten(1).T)
 
 
-def test_centred_draws_have_exactly_the_dense_gaussian_s_covariance():
+def test_centered_draws_have_exactly_the_dense_gaussian_s_covariance():
     """Against N(mean, S) with the dense S: 60,000 draws, each entry within 5.5 standard errors (48^2 entries)."""
     cloud, n = cloud_of(), 60_000
-    z = ood.sample_latents(cloud, n, "centred", generator=seeded())
+    z = ood.sample_latents(cloud, n, "centered", generator=seeded())
     dense, found = covariance(cloud), covariance(z)
     variances = np.diag(dense)
     error = np.sqrt((np.outer(variances, variances) + dense**2) / n)
@@ -76,7 +76,7 @@ def test_spectrum_draws_have_the_power_and_the_channels_covariance_of_the_latent
     assert (found - expected).abs().max() < 0.06 * expected.abs().max()
     stationary = z - z.mean(0)
     shifted = [(stationary[:, 0, i, 0] * stationary[:, 0, i, 1]).mean().item() for i in range(4)]
-    assert np.ptp(shifted) < 0.1 * np.mean(shifted)  # neighbours are correlated alike wherever they are
+    assert np.ptp(shifted) < 0.1 * np.mean(shifted)  # neighbors are correlated alike wherever they are
 
 
 @settings(max_examples=30, deadline=None)
@@ -107,16 +107,16 @@ def test_a_convex_combination_shrinks_and_an_arc_does_not():
         assert z.flatten(1).norm(dim=1).mean().item() / radius == pytest.approx(expected, rel=0.01)
 
 
-def test_an_arc_inflates_a_shared_mean_and_a_centred_combination_keeps_it():
+def test_an_arc_inflates_a_shared_mean_and_a_centered_combination_keeps_it():
     mean = torch.linspace(-1, 1, 768).reshape(3, 16, 16)
     cloud = mean + torch.randn(400, 3, 16, 16, generator=seeded())
     share = {}
-    for name, more in (("interpolate", {}), ("centred", {"share": 0.5})):
+    for name, more in (("interpolate", {}), ("centered", {"share": 0.5})):
         z = ood.sample_latents(cloud, 400, name, generator=seeded(), **more).mean(0)
         share[name] = ((z * mean).sum() / mean.square().sum()).item()
     cosine = 1 / (1 + 1 / mean.square().mean().item())
     assert share["interpolate"] == pytest.approx(math.sqrt(2 / (1 + cosine)), rel=0.02)  # at most sqrt(2)
-    assert share["centred"] == pytest.approx(1, abs=0.03)
+    assert share["centered"] == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", ["slerp", "lerp"])
@@ -134,21 +134,21 @@ def test_parents_are_the_two_that_were_combined_the_nearer_first(kind):
         assert (near >= far - 1e-9).all()
 
 
-def test_neighbours_are_the_nearest_and_the_radius_is_put_back():
+def test_neighbors_are_the_nearest_and_the_radius_is_put_back():
     cloud = torch.cat([cloud_of(6, seed=1, mean=3), cloud_of(6, seed=2, mean=-3)])
-    found = ood.sample_latents(cloud, 50, "centred", neighbours=3, generator=seeded(), details=True)
+    found = ood.sample_latents(cloud, 50, "centered", neighbors=3, generator=seeded(), details=True)
     assert ((found.parents < 6).all(1) | (found.parents >= 6).all(1)).all()  # never across the two groups
     offsets = (cloud - cloud.mean(0)).flatten(1).norm(dim=1)
     lengths = (found.latents - cloud.mean(0)).flatten(1).norm(dim=1)
     assert (lengths <= offsets.max() + 1e-9).all() and (lengths >= offsets.min() - 1e-9).all()
-    plain = ood.sample_latents(cloud, 50, "centred", neighbours=3, keep_radius=False, generator=seeded())
+    plain = ood.sample_latents(cloud, 50, "centered", neighbors=3, keep_radius=False, generator=seeded())
     assert (plain - cloud.mean(0)).flatten(1).norm(dim=1).mean() > 1.2 * lengths.mean()
 
 
-@pytest.mark.parametrize("neighbours", [None, 4])
-def test_a_share_of_one_gives_the_latents_back(neighbours):
+@pytest.mark.parametrize("neighbors", [None, 4])
+def test_a_share_of_one_gives_the_latents_back(neighbors):
     cloud = cloud_of()
-    found = ood.sample_latents(cloud, 9, share=1.0, neighbours=neighbours, generator=seeded(), details=True)
+    found = ood.sample_latents(cloud, 9, share=1.0, neighbors=neighbors, generator=seeded(), details=True)
     torch.testing.assert_close(found.latents, cloud[found.parents[:, 0]])
 
 
@@ -191,8 +191,8 @@ def test_a_filter_returns_what_passes_and_says_how_much_did():
         ({"method": "interpolate", "weight": (0.9, 0.1)}, ValueError, r"weight: got \(0.9, 0.1\)"),
         ({"method": "interpolate", "kind": "arc"}, ValueError, "kind: got 'arc'"),
         ({"method": "gaussian", "weight": 0.5}, TypeError, "settings: got weight for 'gaussian', expected none"),
-        ({"method": "centred", "neighbours": 99}, ValueError, "neighbours: got 99"),
-        ({"method": "centred", "share": 1.5}, ValueError, "share: got 1.5"),
+        ({"method": "centered", "neighbors": 99}, ValueError, "neighbors: got 99"),
+        ({"method": "centered", "share": 1.5}, ValueError, "share: got 1.5"),
     ],
 )
 def test_bad_input_is_named(arguments, error, message):

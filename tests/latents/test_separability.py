@@ -1,4 +1,4 @@
-"""Centres and linear classifiers, against direct formulas, scikit-learn on the raw points, and known nulls."""
+"""Centers and linear classifiers, against direct formulas, scikit-learn on the raw points, and known nulls."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,16 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from ood_helpers.latents.gram import gram
-from ood_helpers.latents.separability import centre_distance, centre_distance_of, separability
+from ood_helpers.latents.separability import center_distance, center_distance_of, separability
 
 
 def cloud(n, d, shift=0.0, seed=0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) + shift
 
 
-def test_centre_distance_is_that_of_the_sample_means():
+def test_center_distance_is_that_of_the_sample_means():
     a, b = cloud(30, 200), cloud(20, 200, 0.3, seed=1)
-    found = centre_distance(a, b)
+    found = center_distance(a, b)
     x, y = a.double().numpy(), b.double().numpy()
     plug_in = np.linalg.norm(x.mean(0) - y.mean(0))
     floor = x.var(0, ddof=1).sum() / 30 + y.var(0, ddof=1).sum() / 20
@@ -24,13 +24,13 @@ def test_centre_distance_is_that_of_the_sample_means():
     assert found.noise_floor == pytest.approx(np.sqrt(floor), rel=1e-6)
     assert found.squared == pytest.approx(plug_in**2 - floor, rel=1e-5)
     assert found.threshold == 200**0.25
-    assert centre_distance_of(gram(a, b), 30) == found
+    assert center_distance_of(gram(a, b), 30) == found
 
 
 def test_two_samples_of_one_gaussian_show_the_noise_floor_and_nothing_else():
     """E|m_a - m_b|^2 = 2 d / n; over 200 repetitions the unbiased estimate averages to 0 within 4 standard errors."""
     d, n = 400, 25
-    found = [centre_distance(cloud(n, d, seed=2 * k), cloud(n, d, seed=2 * k + 1)) for k in range(200)]
+    found = [center_distance(cloud(n, d, seed=2 * k), cloud(n, d, seed=2 * k + 1)) for k in range(200)]
     squared = np.array([f.squared for f in found])
     assert abs(squared.mean()) < 4 * squared.std() / np.sqrt(200)
     assert np.mean([f.noise_floor**2 for f in found]) == pytest.approx(2 * d / n, rel=0.01)
@@ -39,7 +39,7 @@ def test_two_samples_of_one_gaussian_show_the_noise_floor_and_nothing_else():
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_the_standard_error_is_the_scatter_over_repetitions(shift):
-    found = [centre_distance(cloud(25, 300, seed=2 * k), cloud(25, 300, shift, seed=2 * k + 1)) for k in range(300)]
+    found = [center_distance(cloud(25, 300, seed=2 * k), cloud(25, 300, shift, seed=2 * k + 1)) for k in range(300)]
     scatter = np.std([f.squared for f in found])
     # a scatter of 300 is known to 4 %
     assert np.sqrt(np.mean([f.squared_error**2 for f in found])) == pytest.approx(scatter, rel=0.15)
@@ -83,8 +83,8 @@ def test_p_values_are_uniform_for_equal_clouds():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: centre_distance(cloud(2, 5), cloud(9, 5)), r"a: got shape \(2, 5\)"),
-        (lambda: centre_distance(cloud(9, 5), cloud(9, 6)), "got d = 6, expected 5"),
+        (lambda: center_distance(cloud(2, 5), cloud(9, 5)), r"a: got shape \(2, 5\)"),
+        (lambda: center_distance(cloud(9, 5), cloud(9, 6)), "got d = 6, expected 5"),
         (lambda: separability(cloud(9, 5), cloud(2, 5)), r"b: got shape \(2, 5\)"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), test_size=1.0), "test_size: got 1.0"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), permutations=-1), "permutations: got -1"),

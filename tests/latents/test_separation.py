@@ -12,7 +12,7 @@ from ood_helpers.latents.separation import (
     centroid_accuracy,
     distance_for_pairs,
     held_out_of,
-    known_centres_accuracy,
+    known_centers_accuracy,
     moments_of,
     pair_accuracy,
     pair_error_bound,
@@ -58,14 +58,14 @@ def test_the_bound_on_errors_of_pairs_holds(d, k):
     assert 1 - pair_accuracy(d, k * d**0.25) <= pair_error_bound(d, k * d**0.25) * (1 + 1e-9)
 
 
-def test_equal_centres_are_a_coin_toss_for_everyone():
+def test_equal_centers_are_a_coin_toss_for_everyone():
     assert pair_accuracy(100, 0.0) == pytest.approx(0.5)
-    assert known_centres_accuracy(0.0) == 0.5
+    assert known_centers_accuracy(0.0) == 0.5
     assert centroid_accuracy(100, 0.0, 10) == 0.5
 
 
-def test_with_many_examples_the_centroids_do_as_well_as_known_centres():
-    assert centroid_accuracy(1000, 3.0, 10**9) == pytest.approx(known_centres_accuracy(3.0), abs=1e-6)
+def test_with_many_examples_the_centroids_do_as_well_as_known_centers():
+    assert centroid_accuracy(1000, 3.0, 10**9) == pytest.approx(known_centers_accuracy(3.0), abs=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_generation_is_averaged_over_the_models_that_did_not_see_the_domain():
 
 def test_table_3_is_the_printed_one():
     assert [c.domain for c in paper.TABLE_3] == ["Dog", "Human", "Bedroom", "Church", "Galaxy", "Turbulence"]
-    assert [c.centre_distance for c in paper.TABLE_3] == [None, 33.3, 26.0, 33.2, 54.7, 60.8]
+    assert [c.center_distance for c in paper.TABLE_3] == [None, 33.3, 26.0, 33.2, 54.7, 60.8]
     assert [c.accuracy for c in paper.TABLE_3] == [None, 0.97, 0.99, 0.99, 1.0, 1.0]
     assert paper.table_3()["radiation"].origin_angle == (87.6, 0.03)
     assert paper.DIMENSION == 196_608
@@ -52,7 +52,7 @@ def test_bedrooms_distance_without_noise_is_below_the_fourth_root():
     expected = math.sqrt(26.0**2 - (607.4**2 + 611.2**2) / 2000)
     bedroom = paper.table_3()["bedroom"]
     assert tables.unbiased_distance(bedroom) == pytest.approx(expected)
-    assert expected < paper.DIMENSION**0.25 < bedroom.centre_distance
+    assert expected < paper.DIMENSION**0.25 < bedroom.center_distance
     assert tables.unbiased_distance(bedroom, n=100) == 0
     from_origin = tables.distance_from_origin(bedroom)  # only 611.2^2 / 2000 is noise then
     assert from_origin == pytest.approx(math.sqrt(26.0**2 - 611.2**2 / 2000)) and from_origin > 21.06
@@ -70,7 +70,7 @@ def test_stars_mark_what_is_rejected_and_nothing_else():
     shown = tables.gaussianity({"white": gaussianity(normal(0)), "long": gaussianity(1.1 * normal(1))})
     assert shown.loc["expected of N(0, I)", "spectrum"] == "1.000"
     assert not shown.loc["white"].str.contains(r"\*").any()
-    assert shown.loc["long", "radius"].endswith("*") and not shown.loc["long", "neighbours"].endswith("*")
+    assert shown.loc["long", "radius"].endswith("*") and not shown.loc["long", "neighbors"].endswith("*")
 
 
 def test_geometry_stands_beside_its_null_and_the_paper():

@@ -105,7 +105,7 @@ def test_a_run_of_which_one_worker_is_killed_goes_on_when_given_again(single, tm
 
 def test_new_images_are_numbered_and_not_made_twice(single, tmp_path, capsys):
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "40", "--folder", str(single.path.parent)]
-    arguments += ["--count", "5", "--output", str(tmp_path / "new"), "--neighbours", "4"]
+    arguments += ["--count", "5", "--output", str(tmp_path / "new"), "--neighbors", "4"]
     assert main(arguments) == 0
     files = sorted((tmp_path / "new").glob("*.png"))
     assert [f.name for f in files] == [f"{k:08d}.png" for k in range(5)]
@@ -161,8 +161,8 @@ def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys
     monkeypatch.setattr(settings, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "20", "--folder", str(tmp_path)]
     arguments += ["--output", str(tmp_path)]
-    assert main([*arguments, "--neighbours", "21"]) == 1
-    assert "error: neighbours: got 21, expected an integer from 2 to 20" in capsys.readouterr().err
+    assert main([*arguments, "--neighbors", "21"]) == 1
+    assert "error: neighbors: got 21, expected an integer from 2 to 20" in capsys.readouterr().err
     assert main([*arguments, "--method", "interpolate", "--weight", "2"]) == 1
     assert "error: weight: got 2.0" in capsys.readouterr().err
 

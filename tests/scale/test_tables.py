@@ -51,7 +51,7 @@ def test_table_3_has_geometry_centers_and_the_classifier(run, models):
     distance = ood.geometry(clouds[1]).pair_distance.mean / (2 * 3 * SIZE**2) ** 0.5
     row = found.loc["church (OOD)"]
     assert float(row["pair distance / √(2d)"].split(" ± ")[0]) == pytest.approx(distance, abs=1e-3)
-    assert float(row["plug-in"]) == pytest.approx(ood.centre_distance(*clouds).plug_in, abs=0.1)
+    assert float(row["plug-in"]) == pytest.approx(ood.center_distance(*clouds).plug_in, abs=0.1)
     assert float(row["SVM"]) == pytest.approx(ood.separability(*clouds).accuracy, abs=0.01)
     assert row["SVM (paper)"] == "0.99" and found.loc["dog (ID)", "SVM"] == "–"
 

@@ -120,5 +120,5 @@ def test_learned_variances_follow_the_hybrid_loss_and_open_in_diffusers(tmp_path
 def test_an_unknown_model_or_field_is_named(tmp_path):
     with pytest.raises(ValueError, match="name: got 'toy-cat', expected one of toy-dog"):
         train("toy-cat", tmp_path)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        train("toy-dog", tmp_path, colour=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
+        train("toy-dog", tmp_path, color=3)
