@@ -62,5 +62,5 @@ def test_importing_the_package_loads_nothing_heavy_and_changes_nothing():
 def test_every_public_name_is_there_and_documented():
     for name in ood_helpers.__all__:
         assert getattr(ood_helpers, name).__doc__, name
-    with pytest.raises(AttributeError, match="no attribute 'inverse'"):
+    with pytest.raises(AttributeError, match="inverse"):
         _ = ood_helpers.inverse
