@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -88,12 +90,24 @@ def domain_parameters(name, n: int = 200, seed: int = 0, start: int = 0) -> dict
     return _kind(name).parameters(_folder(name), chosen, seed)
 
 
-def domain_files(name) -> list[str]:
-    """What of a domain lies outside this package: names and sizes in bytes of a folder's files, else nothing."""
+def domain_fingerprint(name) -> str:
+    """Return a hash of what of a domain lies outside this package: names and contents of a folder's files, else ""."""
     _check_name(name)
     if name in drawn.DRAWN or name in real.REAL:
-        return []
-    return [f"{file.relative_to(name)} {file.stat().st_size}" for file in _kind(name).files(_folder(name))]
+        return ""
+    digest = hashlib.sha256()
+    for file, *stamp in folder.stamps(_kind(name).files(_folder(name))):
+        digest.update(
+            f"{Path(file).relative_to(name).as_posix()} {_content(file, *stamp)}\n".encode("utf-8", "surrogateescape")
+        )
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _content(file: str, size: int, time: int) -> str:
+    """Hash of a file's content, as long as its size and time stay."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _kind(name):

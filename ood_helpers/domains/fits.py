@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from ..checks import check_batch, check_integer
 from .bands import BANDS, Stretch, fit_stretch, to_images
+from .folder import listing, stamps
 from .real import draw
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
@@ -169,7 +171,7 @@ def write_map(file: str | os.PathLike, flux: torch.Tensor, *, wcs=None, history:
 
 def map_files(folder: str | os.PathLike) -> list[Path]:
     """FITS files in a folder and the folders below it, sorted by path; none if there are none."""
-    return sorted(p for p in Path(folder).rglob("*") if p.name.lower().endswith(SUFFIXES) and p.is_file())
+    return listing(Path(folder), SUFFIXES)
 
 
 def files(folder: Path) -> list[Path]:
@@ -255,8 +257,13 @@ def folder_stretch(folder: str | os.PathLike, **settings) -> Stretch:
     first = map_files(folder)[:FITTED_TO]
     if not first:
         raise FileNotFoundError(f"folder: no FITS file in {str(folder)!r} or below it")
-    values = torch.cat([read_map(file).flux.flatten(1) for file in first], 1)
-    return fit_stretch(values[None, :, :, None], **settings)
+    return _fitted(stamps(first), tuple(sorted(settings.items())))
+
+
+@cache
+def _fitted(stamps: tuple, settings: tuple) -> Stretch:
+    values = torch.cat([read_map(file).flux.flatten(1) for file, *_ in stamps], 1)
+    return fit_stretch(values[None, :, :, None], **dict(settings))
 
 
 def save_stretch(folder: str | os.PathLike, stretch: Stretch) -> Path:

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from ..checks import check_choice, check_integer
-from ..domains import domain_files, load_domain
+from ..domains import domain_fingerprint, load_domain
 from ..kernels.levels import inversion_levels
 from ..kernels.runtime import PRECISIONS, network_dtype
 from ..kernels.walk import EXPLICIT, invert, path
@@ -139,7 +139,7 @@ def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> 
         "model": model.name,
         "weights": fingerprint(model),
         "domain": str(domain),
-        "files": hashlib.sha256("\n".join(domain_files(domain)).encode()).hexdigest()[:16],
+        "files": domain_fingerprint(domain),
         "seed": seed,
         "image_shape": list(model.image_shape),
         **walk,

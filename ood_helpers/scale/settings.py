@@ -11,6 +11,7 @@ import torch
 
 import ood_helpers as ood
 
+from ..domains import domain_fingerprint
 from ..models.frozen import fingerprint
 from ..models.loading import load_model
 from .shared import denoise_together, invert_together
@@ -34,7 +35,6 @@ def walk_of(options) -> dict:
 
 def inverted(model, domain, options):
     """The store of a domain's latents, filled."""
-    domain = Path(domain) if Path(domain).is_dir() else domain
     settings = {"seed": options.seed, "batch_size": options.batch_size, **walk_of(options)}
     return invert_together(model, domain, options.images, folder=options.folder, **settings)
 
@@ -50,10 +50,18 @@ def writable(option: str, folder: Path) -> Path:
 
 
 def record(file: Path, made_by: dict) -> None:
-    """Write down what images are made by, or raise ValueError if those that are there were made by something else."""
+    """Write down what images are made by.
+
+    Images that were made of other files by the same settings are stale, and removed; if those that are there were made
+    by other settings, a ValueError says so.
+    """
     content = (json.dumps(made_by, indent=1, sort_keys=True) + "\n").encode()
-    if file.exists() and file.read_bytes() != content:
+    before = json.loads(file.read_bytes() if file.exists() else content)
+    if before | {"files": ""} != json.loads(content) | {"files": ""}:
         raise ValueError(f"--output: {str(file.parent)!r} holds images made by other settings, see {file.name} there")
+    if before != json.loads(content):
+        for stale in (*file.parent.glob("*.png"), *file.parent.glob("batches/*.done")):
+            stale.unlink()
     write_whole(file, content)
 
 
@@ -79,7 +87,8 @@ def new_images(model, domain, options, folder: Path) -> list[Path]:
     """Draw latents among the inverted ones of a domain and denoise them into the files of a folder."""
     of_images = {name: getattr(options, name) for name in ("images", "seed", "count", "sampling_seed")}
     made_by = {"model": model.name, "weights": fingerprint(model), "method": options.method, **drawing_of(options)}
-    record(folder / "settings.json", made_by | of_images | walk_of(options) | {"domain": str(domain)})
+    made_from = {"domain": str(domain), "files": domain_fingerprint(domain)}
+    record(folder / "settings.json", made_by | of_images | walk_of(options) | made_from)
     cloud = inverted(model, domain, options).tensor(0, options.images)
     latents = drawn(cloud, options, options.count)
     return denoise_together(model, latents, folder, batch_size=options.batch_size, **walk_of(options))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import ood_helpers as ood
-from ood_helpers.domains import domain_files
+from ood_helpers.domains import domain_fingerprint
+from ood_helpers.domains import fits as maps_module
 from ood_helpers.domains.bands import Stretch, to_flux
 from ood_helpers.domains.fits import folder_stretch, load_maps, map_files, read_map, save_stretch, write_map
 
@@ -106,7 +107,9 @@ def test_a_folder_of_maps_is_a_domain_and_its_pictures_give_the_maps_back(tmp_pa
     torch.testing.assert_close(to_flux(images, folder_stretch(tmp_path)), flux, rtol=2e-3, atol=0)
     files = ood.domain_parameters(tmp_path, n=4, seed=1)["file"]
     torch.testing.assert_close(read_map(files[2]).flux, flux[2])
-    assert len(map_files(tmp_path)) == 5 and any("stretch.json" in line for line in domain_files(tmp_path))
+    before = domain_fingerprint(tmp_path)
+    save_stretch(tmp_path, Stretch((3e4, 4e3, 201.0), 0.01, "per-band"))
+    assert len(map_files(tmp_path)) == 5 and domain_fingerprint(tmp_path) != before
 
 
 def test_without_a_file_the_stretch_is_fitted_to_the_folder_and_stays_when_saved(tmp_path):
@@ -119,6 +122,15 @@ def test_without_a_file_the_stretch_is_fitted_to_the_folder_and_stays_when_saved
     (tmp_path / "stretch.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no stretch"):
         folder_stretch(tmp_path)
+
+
+def test_a_stretch_is_fitted_once_to_the_maps_that_are_there(tmp_path, monkeypatch):
+    write_map(tmp_path / "0.fits", maps(0, 32, 32))
+    fitted, read = folder_stretch(tmp_path), []
+    monkeypatch.setattr(maps_module, "read_map", lambda file, **_: read.append(file) or read_map(file))
+    assert folder_stretch(tmp_path) == fitted and not read
+    write_map(tmp_path / "1.fits", 9 * maps(1, 32, 32))
+    assert folder_stretch(tmp_path) != fitted and len(read) == 2
 
 
 def test_bad_files_are_named(tmp_path):

@@ -1,11 +1,14 @@
 """A folder of images: every kind of file in, clean pictures out, and clear words about what cannot be read."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import ood_helpers as ood
+from ood_helpers.domains import domain_fingerprint
 
 RNG = np.random.default_rng(0)
 
@@ -149,3 +152,58 @@ def test_an_empty_folder_a_missing_one_and_one_with_too_few(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "only.png")
     with pytest.raises(ValueError, match="n: got 2, expected at most 1"):
         ood.load_domain(tmp_path, n=2)
+
+
+def flat(path, value, mode="RGB", size=(16, 16)):
+    """Save an image of one value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape, kind = {"RGB": ((*size, 3), np.uint8), "F": (size, np.float32), "I": (size, np.int32)}[mode]
+    Image.fromarray(np.full(shape, value, kind)).save(path)
+
+
+@pytest.mark.parametrize("values", [(0.2, 0.9), (1.0, 1.01), (250, 256), (300, 60_000)])
+def test_images_of_fractions_share_one_scale_in_a_folder(tmp_path, values):
+    for name, value in zip("ab", values, strict=True):
+        flat(tmp_path / f"{name}.tif", value, "F")
+    order = [Path(file).stem for file in ood.domain_parameters(tmp_path, 2)["file"]]
+    means = dict(zip(order, ((ood.load_domain(tmp_path, 2, 16).mean((1, 2, 3)) + 1) / 2).tolist(), strict=True))
+    white = next(scale for scale in (1, 255, 65535) if max(values) <= scale)
+    assert [means[k] for k in "ab"] == pytest.approx([value / white for value in values], abs=1 / 255)
+
+
+def test_bytes_that_a_tool_wrote_as_long_integers_are_not_black(tmp_path):
+    flat(tmp_path / "a.tif", 255, "I")
+    assert ood.load_domain(tmp_path, 1, 16).min() == 1
+
+
+def test_what_is_hidden_is_left_out_and_links_are_followed(tmp_path):
+    flat(tmp_path / "elsewhere" / "a.png", 9)
+    folder = tmp_path / "images"
+    for name in ("._b.png", "__MACOSX/c.png", ".thumbnails/d.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"no image")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "round").symlink_to(folder)
+    assert [Path(file).name for file in ood.domain_parameters(folder, 1)["file"]] == ["a.png"]
+    with pytest.raises(ValueError, match="at most 1"):
+        ood.load_domain(folder, 2, 16)
+
+
+def test_images_that_are_too_large_are_named(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "large.png")
+    with pytest.raises(ValueError, match=r"large\.png"):
+        ood.load_domain(tmp_path, 1, 16)
+
+
+def test_tags_that_cannot_be_read_cost_no_image(tmp_path):
+    Image.new("RGB", (16, 8), "red").save(tmp_path / "a.png", exif=b"Exif\0\0garbage!!")
+    assert ood.load_domain(tmp_path, 1, 8).shape == (1, 3, 8, 8)
+
+
+def test_a_fingerprint_is_of_contents_and_not_of_places(tmp_path):
+    flat(tmp_path / "one" / "a.bmp", 0)
+    flat(tmp_path / "two" / "a.bmp", 0)
+    before = domain_fingerprint(tmp_path / "one")
+    assert before == domain_fingerprint(tmp_path / "two") != domain_fingerprint("dog") == ""
+    flat(tmp_path / "one" / "a.bmp", 255)  # of the same size
+    assert domain_fingerprint(tmp_path / "one") != before

@@ -274,3 +274,18 @@ def test_a_lone_process_is_noted_only_if_more_were_asked_for(monkeypatch):
     assert "torchrun --nproc_per_node" in units.launch_note()
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert units.launch_note() is None
+
+
+def test_images_of_files_that_have_changed_are_made_again(tmp_path):
+    def fill(color):
+        for k in range(12):
+            Image.new("RGB", (8, 8), (color, 20 * k, 9)).save(tmp_path / f"images/{k}.png")
+
+    (tmp_path / "images").mkdir()
+    start = ["sample", *SMALL, "--domain", str(tmp_path / "images"), "--images", "12", "--count", "1"]
+    found = []
+    for output, color in (("kept", 0), ("kept", 255), ("new", 255)):
+        fill(color)
+        assert main([*start, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / output)]) == 0
+        found.append((tmp_path / output / "00000000.png").read_bytes())
+    assert found[0] != found[1] == found[2]
