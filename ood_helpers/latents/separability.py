@@ -13,7 +13,7 @@ from .gram import Gram, gram, trace_of_product, trace_of_square
 
 
 @dataclass(frozen=True)
-class Centeredistance:
+class CenterDistance:
     """How far apart the centers of two clouds lie.
 
     The distance of two sample means is inflated by sampling noise: for two samples of one distribution its square has
@@ -47,7 +47,7 @@ class Centeredistance:
         )
 
 
-def center_distance(a, b) -> Centeredistance:
+def center_distance(a, b) -> CenterDistance:
     """Estimate the distance between the centers of two clouds, with its noise floor.
 
     With mean squared distances ``D`` between points of two clouds, and between *different* points of one,
@@ -60,7 +60,7 @@ def center_distance(a, b) -> Centeredistance:
 
     Returns
     -------
-    Centeredistance
+    CenterDistance
 
     Raises
     ------
@@ -71,7 +71,7 @@ def center_distance(a, b) -> Centeredistance:
     return center_distance_of(gram(a, b), len(a))
 
 
-def center_distance_of(g: Gram, n_a: int) -> Centeredistance:
+def center_distance_of(g: Gram, n_a: int) -> CenterDistance:
     """`center_distance` of the first ``n_a`` points of a Gram matrix from the others."""
     within_a = g.squared_distances[:n_a, :n_a]
     within_b = g.squared_distances[n_a:, n_a:]
@@ -84,7 +84,7 @@ def center_distance_of(g: Gram, n_a: int) -> Centeredistance:
     variance = _jackknife(within_a, between.mean(1)) + _jackknife(within_b, between.mean(0))
     # leaving out one point at a time counts what comes from pairs of points twice
     variance -= _pair_variance(within_a, within_b, between)
-    return Centeredistance(
+    return CenterDistance(
         plug_in=float(np.sqrt(max(squared + floor, 0))),
         unbiased=float(np.sqrt(max(squared, 0))),
         squared=float(squared),

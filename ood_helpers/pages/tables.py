@@ -11,7 +11,7 @@ import torch
 from ..latents.gaussianity import Gaussianity
 from ..latents.geometry import Geometry
 from ..latents.null import center_noise, gaussian_geometry, spherical_reading
-from ..latents.separability import Centeredistance
+from ..latents.separability import CenterDistance
 from ..latents.separation import centroid_accuracy, pair_accuracy
 from ..models.frozen import FrozenModel, fingerprint
 from . import paper
@@ -205,12 +205,12 @@ def geometry(found: Mapping[str, Geometry], in_domain: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(frame, orient="index")
 
 
-def separation(centers: Mapping[str, Centeredistance], accuracy: Mapping[str, float] | None = None) -> pd.DataFrame:
+def separation(centers: Mapping[str, CenterDistance], accuracy: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Lay distances of centers, and accuracies of the linear classifier, beside the last rows of Table 3.
 
     Parameters
     ----------
-    centers : mapping of str to Centeredistance
+    centers : mapping of str to CenterDistance
         Unseen domain -> `center_distance` from the training domain.
     accuracy : mapping of str to float, optional
         Unseen domain -> accuracy on held-out latents.
