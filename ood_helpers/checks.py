@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 
 import numpy as np
@@ -22,18 +23,30 @@ def check_integer(name: str, value, low: int, high: int | None = None) -> int:
     return number
 
 
-def check_number(name: str, value: float, low: float, strict: bool = False) -> float:
-    """Return ``value`` as a finite float of at least ``low``, above it if ``strict``, or raise ValueError."""
-    if not np.isfinite(value) or value < low or (strict and value == low):
-        bound = f"{'above' if strict else 'of at least'} {low}"
+def check_number(name: str, value, low: float, high: float = math.inf, *, strict: bool = False) -> float:
+    """Return ``value`` as a finite float from ``low`` to ``high``, above ``low`` if ``strict``, or raise an error."""
+    bound = f"{'above' if strict else 'of at least'} {low}" + (f" and at most {high}" if high < math.inf else "")
+    try:
+        if isinstance(value, str | bytes | bool):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name}: got {value!r} of type {type(value).__name__}, expected a number {bound}") from None
+    if not math.isfinite(number) or not low <= number <= high or (strict and number == low):
         raise ValueError(f"{name}: got {value!r}, expected a finite number {bound}")
-    return float(value)
+    return number
 
 
 def check_choice(name: str, value, choices) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(str, choices))}")
+
+
+def check_model(name: str, model) -> None:
+    """Raise TypeError unless ``model`` is what a walk needs: a `FrozenModel`, or what stands for one."""
+    if not all(hasattr(model, part) for part in ("predict", "alphas_cumprod", "image_shape", "device")):
+        raise TypeError(f"{name}: got {type(model).__name__}, expected a FrozenModel, such as load_model returns")
 
 
 def check_batch(name: str, x, shape: tuple[int, int, int] | None = None) -> torch.Tensor:
@@ -70,7 +83,8 @@ def check_rows(name: str, x, fewest: int = 1) -> np.ndarray:
     """
     x = getattr(x, "array", x)
     if isinstance(x, torch.Tensor):
-        x = x.detach().cpu().numpy()
+        x = x.detach().cpu()
+        x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{name}: got {type(x).__name__}, expected a Tensor, an array or a store of shape (n, ...)")
     if x.dtype.kind != "f":

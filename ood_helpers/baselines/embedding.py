@@ -8,7 +8,6 @@ the difference of the means over images of both domains. Text means nothing for 
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
         As `train_scorer` writes it; by default the one that comes with the package.
     device : str or torch.device
     """
-    scorer = copy.deepcopy(load_scorer(folder)).to(device)  # the one that is loaded belongs to the whole process
+    scorer = load_scorer(folder).to(device)
     return lambda images: scorer.features(images.to(device))
 
 

@@ -66,8 +66,7 @@ def fit_stretch(flux: torch.Tensor, *, quantile: float = 0.999, softening: float
         As in `Stretch`.
     """
     flux = _check_flux(flux)
-    if not 0 < quantile <= 1:
-        raise ValueError(f"quantile: got {quantile!r}, expected a number above 0, at most 1")
+    check_number("quantile", quantile, 0, 1, strict=True)
     values = flux.double().transpose(0, 1).flatten(1).numpy()
     return Stretch(tuple(float(v) for v in np.quantile(values, quantile, axis=1)), softening, kind)
 

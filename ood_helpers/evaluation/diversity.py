@@ -161,6 +161,8 @@ def novelty(images: torch.Tensor, inputs: torch.Tensor, real: torch.Tensor, *, n
     """
     made, given, held = (features_of(x, network) for x in (images, inputs, real))
     distance, scale = (torch.cdist(x, given).amin(1).numpy() for x in (made, held))
+    if not np.median(scale) > 0:
+        raise ValueError("real: most are inputs, too, expected others of their domain")
     return Novelty(distance / np.median(scale), float((distance < np.quantile(scale, 0.05)).mean()))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..checks import check_batch
+from ..checks import check_batch, check_model
 from ..kernels.walk import denoise, invert
 from ..models.frozen import CountedModel
 
@@ -60,8 +60,13 @@ def latent_error(latents: torch.Tensor, reference: torch.Tensor) -> torch.Tensor
     reference = check_batch("reference", reference)
     if latents.shape != reference.shape:
         raise ValueError(f"reference: got shape {tuple(reference.shape)}, expected {tuple(latents.shape)}")
+    lengths = reference.double().flatten(1).norm(dim=1)
+    if not (lengths > 0).all():
+        raise ValueError(
+            f"reference: latent {int((lengths == 0).nonzero()[0])} is zero, expected a length to compare with"
+        )
     difference = (latents.double() - reference.double()).flatten(1).norm(dim=1)
-    return difference / reference.double().flatten(1).norm(dim=1)
+    return difference / lengths
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ def round_trip(
     -------
     RoundTrip
     """
+    check_model("model", model)
     counted = CountedModel(model)
     latents = invert(counted, images, tolerance=tolerance, max_iterations=max_iterations, **settings)
     copies = denoise(counted, latents, **settings)

@@ -7,6 +7,7 @@ colors, so that it looks for content and overlooks what a walk does to an image.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional
 
-from ..checks import check_batch
+from ..checks import check_batch, check_number
 from ..models.operations import evaluation_operations, spend
 
 SHIPPED = Path(__file__).parent / "domain-scorer"
@@ -65,7 +66,10 @@ class DomainScorer(nn.Module):
         self.record: dict = {}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return ``(n, num_features)``: the last layer's channels, averaged over the image."""
+        """Return ``(n, num_features)``: the last layer's channels, averaged over the image; gray is taken as RGB."""
+        if images.shape[1] not in (1, 3):
+            raise ValueError(f"images: got shape {tuple(images.shape)}, expected one or three channels")
+        images = images.expand(-1, 3, -1, -1)
         if images.shape[-2:] != (SIZE, SIZE):
             images = functional.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
         spend(len(images) * self._operations())
@@ -99,11 +103,9 @@ class DomainScorer(nn.Module):
         Raises
         ------
         TypeError, ValueError
-            If the images are no finite floating batch with three channels.
+            If the images are no finite floating batch with one or three channels.
         """
         images = check_batch("images", images)
-        if images.shape[1] != 3:
-            raise ValueError(f"images: got shape {tuple(images.shape)}, expected three channels")
         device = self.head.weight.device
         parts = [self(part.to(device).float().clamp(-1, 1)).softmax(1).cpu() for part in images.split(batch_size)]
         return torch.cat(parts)
@@ -125,18 +127,22 @@ def load_scorer(folder=SHIPPED) -> DomainScorer:
     FileNotFoundError
         If the folder holds no scorer.
     """
-    return _load(Path(folder).resolve())
-
-
-@cache
-def _load(folder: Path) -> DomainScorer:
+    folder = Path(folder).resolve()
     for name in (WEIGHTS, RECORD):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"folder: {folder} holds no {name}, expected what 'train domain-scorer' writes")
+    return copy.deepcopy(_load(folder, *((folder / name).stat().st_mtime_ns for name in (WEIGHTS, RECORD))))
+
+
+@cache
+def _load(folder: Path, *times: int) -> DomainScorer:
+    """Read a scorer, as long as its files stay as they are; whoever asks gets a copy."""
     record = json.loads((folder / RECORD).read_text())
-    scorer = DomainScorer(tuple(record.pop("domains")), tuple(record.pop("channels")))
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, and replaced
+        scorer = DomainScorer(tuple(record.pop("domains")), tuple(record.pop("channels")))
     scorer.load_state_dict({key: value.float() for key, value in load_file(folder / WEIGHTS).items()})
     scorer.record = record
+    scorer._operations()  # counted once for all copies
     return scorer.eval().requires_grad_(False)
 
 
@@ -194,8 +200,7 @@ def recognition(images: torch.Tensor, scorer: DomainScorer | None = None, *, lev
     TypeError, ValueError
         If the images are no finite floating batch with three channels, or the level is out of range.
     """
-    if not 0 <= level <= 1:
-        raise ValueError(f"level: got {level!r}, expected a number from 0 to 1")
+    check_number("level", level, 0, 1)
     scorer = scorer or load_scorer(GALAXIES)
     odds = scorer.probabilities(images)
     count = int((odds.amax(1) >= level).sum())

@@ -76,7 +76,10 @@ def inversion_levels(
         steps = check_integer("steps", steps, 1, last + 1)
         timesteps = {"uniform": _uniform, "log-snr": _log_snr, "official": _official}[grid](alphas_cumprod, last, steps)
     else:
-        timesteps = np.asarray(grid, dtype=float)
+        try:
+            timesteps = np.asarray(grid, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(f"grid: got {grid!r}, expected {', '.join(GRIDS)} or a sequence of timesteps") from None
         if timesteps.ndim != 1 or len(timesteps) < 2 or not (np.diff(timesteps) > 0).all():
             raise ValueError(f"grid: got {grid!r}, expected at least two timesteps in ascending order")
         if timesteps[0] < CLEAN or timesteps[-1] > len(alphas_cumprod) - 1:

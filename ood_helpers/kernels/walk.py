@@ -10,7 +10,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
-from ..checks import check_batch, check_choice, check_images, check_integer
+from ..checks import check_batch, check_choice, check_images, check_integer, check_model, check_number
 from ..models.schedules import alphas_cumprod, timestep_at
 from . import steps as rules
 from .levels import Level, generation_levels, inversion_levels
@@ -50,6 +50,7 @@ def path(
     precision : {"auto", "float32", "bfloat16", "float16"}
         In which the network runs.
     """
+    check_model("model", model)
     x = check_batch("x", x, model.image_shape)
     states = _path(model, x, levels, step, network_dtype(model, precision))
     return ((level, state.to(x.device)) for level, state in states)
@@ -82,6 +83,7 @@ def predicted_images(
     model, x, levels, step, precision
         As for `path`.
     """
+    check_model("model", model)
     x = check_batch("x", x, model.image_shape)
     found = _predicted(_eps_of(model, network_dtype(model, precision)), x.to(model.device), levels, step)
     return ((level, image.to(x.device)) for level, image in found)
@@ -151,7 +153,7 @@ def invert(
     batch_size : int, optional
         Images at a time; by default what suits the machine. Results do not depend on it beyond rounding.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        In which the network runs (`network_dtype`); the state keeps the dtype of ``images``.
+        In which the network runs (`network_dtype`); the state keeps the dtype of ``images``, at least float32.
 
     Returns
     -------
@@ -163,12 +165,15 @@ def invert(
     TypeError, ValueError
         For images of another shape or range, NaN or infinity, a ``t`` outside the schedule or where almost nothing of
         the image is left, ``steps`` that do not fit, or an unknown solver, grid or precision.
+    FloatingPointError
+        If the network gives NaN or infinity.
     """
+    check_model("model", model)
     check_images("images", images, model.image_shape)
     levels = inversion_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
     if solver == "ddim-fixed-point":
         step = rules.ddim_fixed_point(
-            _positive("tolerance", tolerance), check_integer("max_iterations", max_iterations, 1)
+            check_number("tolerance", tolerance, 0, strict=True), check_integer("max_iterations", max_iterations, 1)
         )
     else:
         step = EXPLICIT[solver]
@@ -224,6 +229,7 @@ def denoise(
     >>> latents = invert(model, images, t=800, steps=50)
     >>> copies = denoise(model, latents, t=800, steps=50)
     """
+    check_model("model", model)
     check_batch("latents", latents, model.image_shape)
     levels = generation_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
     _check_eta(eta, solver)
@@ -278,6 +284,7 @@ def fresh_images(
     Tensor
         float32 ``(n, C, H, W)``, a few values a little outside ``[-1, 1]``.
     """
+    check_model("model", model)
     starts = torch.randn((check_integer("n", n, 1), *model.image_shape), generator=generator)
     if t is None:
         t = round(timestep_at(model.alphas_cumprod, max(START, float(model.alphas_cumprod[-1]))))
@@ -305,11 +312,18 @@ def _carry(model, x, levels, step_for, label, progress, batch_size, precision) -
     ) as bar:
         for start in range(0, len(x), size):
             batch = sent(x[start : start + size], model.device)
+            batch = batch.to(torch.promote_types(batch.dtype, torch.float32))
             for number, (_, state) in enumerate(_path(model, batch, levels, step_for(start), dtype)):  # noqa: B007
                 bar.update(len(batch) * (number > 0))
             arrived[start : start + size].copy_(state, non_blocking=away)
     if away:
         torch.cuda.synchronize(model.device)
+    if not torch.isfinite(arrived).all():
+        lost = int((~torch.isfinite(arrived)).flatten(1).any(1).sum())
+        raise FloatingPointError(
+            f"model: {model.name!r} in {precision} led {lost} of {len(x)} images to NaN or infinity, expected finite "
+            "values; a network that overflows in float16 may not in bfloat16 or float32"
+        )
     return arrived
 
 
@@ -330,15 +344,7 @@ def _grid_of(solver: str, grid):
 
 
 def _check_eta(eta: float, solver: str) -> None:
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta: got {eta!r}, expected a number from 0 to 1")
-    if eta > 0 and solver != "ddim":
+    if check_number("eta", eta, 0, 1) > 0 and solver != "ddim":
         raise ValueError(
             f"eta: got {eta:g} with solver {solver!r}, which is deterministic; expected eta=0 or solver='ddim'"
         )
-
-
-def _positive(name: str, value: float) -> float:
-    if not value > 0:
-        raise ValueError(f"{name}: got {value!r}, expected a positive number")
-    return float(value)

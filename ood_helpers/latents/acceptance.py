@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import check_rows
+from ..checks import check_number, check_rows
 from .gram import Gram, gram
 
 
@@ -69,8 +69,7 @@ def calibrate(latents, coverage: float = 0.95) -> Acceptance:
         For too few latents, or a coverage outside ``(0, 1]``.
     """
     rows = check_rows("latents", latents, 10)
-    if not 0 < coverage <= 1:
-        raise ValueError(f"coverage: got {coverage!r}, expected a number above 0 and at most 1")
+    check_number("coverage", coverage, 0, 1, strict=True)
     g = gram(rows)
     found = np.array([_place(g, i, np.delete(np.arange(len(g)), i)) for i in range(len(g))])
     # how far out a latent is: the smaller of its ranks from both ends, in the worst of the three numbers

@@ -179,7 +179,8 @@ def _spectrum(rows, shape) -> NormalityTest:
     ky, kx = np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
     # the columns kx = 0 and kx = 1/2 hold each mode twice, or modes that are real
     once = (kx > 0) & (kx < 0.5)
-    coarse, fine = once & (np.hypot(kx, ky) < 1 / 8), once & (np.hypot(kx, ky) >= 1 / 8)
+    limit = max(1 / 8, 1.5 / min(height, width))  # the longest waves of the smallest images are coarse, too
+    coarse, fine = once & (np.hypot(kx, ky) < limit), once & (np.hypot(kx, ky) >= limit)
     power = sum(np.square(np.abs(np.fft.rfft2(chunk.reshape(-1, *shape[1:])))).sum((0, 1)) for chunk in _chunks(rows))
     fields = len(rows) * shape[1]
     ratio = power[coarse].mean() / power[fine].mean()

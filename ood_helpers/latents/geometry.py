@@ -66,7 +66,7 @@ def geometry(latents) -> Geometry:
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than three points or they are not finite, or two of them coincide.
+        If there are fewer than three points or they are not finite, two of them coincide, or one is the origin.
 
     Examples
     --------
@@ -79,6 +79,8 @@ def geometry(latents) -> Geometry:
         i, j = (index[np.argmin(squares)] for index in pairs)
         raise ValueError(f"latents: points {i} and {j} coincide, expected different ones")
     radius = np.sqrt(np.diag(g.products))
+    if not radius.all():
+        raise ValueError(f"latents: point {int(radius.argmin())} is the origin, where there is no angle")
     cosine = g.products[pairs] / (radius[pairs[0]] * radius[pairs[1]])
     return Geometry(
         pair_angle=_triangle_angles(g.squared_distances),

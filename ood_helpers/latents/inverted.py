@@ -67,7 +67,9 @@ def inverted_latents(
         As from `load_domain` and `invert`.
     """
     check_integer("n", n, 1)
-    walk = {"t": t, "steps": steps, "solver": solver, "grid": grid}
+    walk = {"t": check_integer("t", t, 0), "steps": check_integer("steps", steps, 1), "solver": solver, "grid": grid}
+    if grid is not None and not isinstance(grid, str):
+        walk["grid"] = [float(level.t) for level in inversion_levels(model.alphas_cumprod, grid=grid)]
     store = open_store(folder, model, domain, seed, precision, walk)
     for start in range(len(store), n, BATCH):
         images = batch_of_images(model, domain, n, seed, start)
@@ -140,7 +142,7 @@ def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> 
         "weights": fingerprint(model),
         "domain": str(domain),
         "files": domain_fingerprint(domain),
-        "seed": seed,
+        "seed": check_integer("seed", seed, 0),
         "image_shape": list(model.image_shape),
         **walk,
         "precision": names.get(network_dtype(model, precision), "closed form"),

@@ -100,8 +100,7 @@ def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> Sphe
     """
     check_integer("d", d, 2)
     s = check_number("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
-    if not 0 < origin_angle <= 90:
-        raise ValueError(f"origin_angle: got {origin_angle!r}, expected degrees above 0 and at most 90")
+    check_number("origin_angle", origin_angle, 0, 90, strict=True)
     cosine = max(np.cos(np.radians(origin_angle)), 0)
     mean_square = s**2 * d * cosine / (1 - cosine)
     return SphericalReading(float(s), float(np.sqrt(mean_square)), float(np.sqrt(mean_square + s**2 * d)))

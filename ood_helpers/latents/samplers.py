@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -92,6 +92,7 @@ def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     check_batch("z2", z2)
     if z1.shape != z2.shape:
         raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
+    weight = weight if isinstance(weight, torch.Tensor) else check_number("weight", weight, 0, 1)
     w = torch.as_tensor(weight, dtype=z1.dtype, device=z1.device)
     if not ((w >= 0) & (w <= 1)).all():
         raise ValueError(f"weight: got {weight!r}, expected numbers from 0 to 1")
@@ -164,11 +165,13 @@ def sample_latents(
     check_integer("n", n, 1)
     check_integer("max_rounds", max_rounds, 1)
     check_choice("method", method, METHODS)
-    propose = METHODS[method](cloud, generator, **_known(method, settings))
+    exact = cloud.to(torch.promote_types(cloud.dtype, torch.float32))  # half precision keeps too few digits to combine
+    propose = METHODS[method](exact, generator, **_known(method, settings))
     if accept is None:
         found = Sample(*propose(n))
     else:
         found = _filtered(propose, n, accept, max_rounds)
+    found = replace(found, latents=found.latents.to(cloud.dtype))
     return found if details else found.latents
 
 
@@ -251,8 +254,8 @@ def _centered(cloud, generator, neighbors: int | None = None, share: float | Non
     mean = cloud.mean(0)
     offsets = (cloud - mean).flatten(1)
     size = len(cloud) if neighbors is None else check_integer("neighbors", neighbors, 2, len(cloud))
-    if share is not None and check_number("share", share, 0) > 1:
-        raise ValueError(f"share: got {share}, expected a number from 0 to 1")
+    if share is not None:
+        share = check_number("share", share, 0, 1)
     keep_radius = neighbors is not None if keep_radius is None else keep_radius
     nearest = _nearest(offsets, size) if neighbors is not None else None
 
@@ -266,7 +269,8 @@ def _centered(cloud, generator, neighbors: int | None = None, share: float | Non
         z = torch.stack([row @ offsets[some] for row, some in zip(w, members, strict=True)])
         if keep_radius:
             wanted = (w.square() * offsets.square().sum(1)[members]).sum(1).sqrt()
-            z = z * (wanted / z.norm(dim=1))[:, None]
+            lengths = z.norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny)  # of equal latents the offsets are 0
+            z = z * (wanted / lengths)[:, None]
         order = w.abs().argsort(dim=1, descending=True)
         parents = torch.gather(members, 1, order) if nearest is not None else first
         return mean + z.reshape(n, *mean.shape), parents
@@ -302,9 +306,12 @@ def _distinct(count: int, n: int, k: int, generator) -> torch.Tensor:
 
 
 def _draw_weight(weight, n: int, generator) -> torch.Tensor:
-    low, high = weight if isinstance(weight, tuple | list) else (weight, weight)
-    if not 0 <= low <= high <= 1:
+    ends = weight if isinstance(weight, tuple | list) else (weight, weight)
+    if len(ends) != 2:
         raise ValueError(f"weight: got {weight!r}, expected a number from 0 to 1 or a range (low, high) of such")
+    low, high = (check_number("weight", end, 0, 1) for end in ends)
+    if low > high:
+        raise ValueError(f"weight: got {weight!r}, expected a range (low, high) with low <= high")
     return low + (high - low) * torch.rand(n, generator=generator)
 
 

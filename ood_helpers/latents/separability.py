@@ -11,6 +11,8 @@ from sklearn.svm import SVC
 from ..checks import check_integer, check_number, check_rows
 from .gram import Gram, gram, trace_of_product, trace_of_square
 
+ITERATIONS = 1_000_000  # a hard margin between clouds that overlap would be sought for ever; scikit-learn warns
+
 
 @dataclass(frozen=True)
 class CenterDistance:
@@ -177,8 +179,8 @@ def separability_of(
     g: Gram, n_a: int, test_size: float = 0.3, seed: int = 0, permutations: int = 19, C: float = 1.0
 ) -> Separability:
     """`separability` of the first ``n_a`` points of a Gram matrix from the others."""
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size: got {test_size!r}, expected a share between 0 and 1")
+    if check_number("test_size", test_size, 0, 1, strict=True) == 1:
+        raise ValueError(f"test_size: got {test_size!r}, expected a share below 1")
     check_integer("permutations", permutations, 0)
     check_number("C", C, 0, strict=True)
     labels = (np.arange(len(g)) >= n_a).astype(int)
@@ -191,6 +193,7 @@ def separability_of(
 
 def _fit(kernel, labels, test_size, seed, C) -> tuple[float, float]:
     train, test = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
-    machine = SVC(kernel="precomputed", C=C).fit(kernel[np.ix_(train, train)], labels[train])
+    machine = SVC(kernel="precomputed", C=C, max_iter=ITERATIONS, random_state=seed)  # without a seed, numpy's stream
+    machine.fit(kernel[np.ix_(train, train)], labels[train])
     on_train = machine.score(kernel[np.ix_(train, train)], labels[train])
     return machine.score(kernel[np.ix_(test, train)], labels[test]), on_train

@@ -45,8 +45,12 @@ def transfer(
         if len(z) < FEWEST:
             raise ValueError(f"{name}: got {len(z)} latents, expected at least {FEWEST}")
     check_number("amount", amount, 0)
-    source, target = clouds
-    ratio = _deviation(target) / _deviation(source) if spread else 1.0
+    source, target = (cloud.to(latents) for cloud in clouds)
+    ratio = 1.0
+    if spread:
+        if not _deviation(source) > 0:
+            raise ValueError("source: all latents are equal, expected some spread to match")
+        ratio = _deviation(target) / _deviation(source)
     return torch.lerp(latents, target.mean(0) + ratio * (latents - source.mean(0)), amount)
 
 

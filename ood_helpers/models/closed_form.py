@@ -50,12 +50,18 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
         raise ValueError(f"variance: got a smallest value of {variance.min():g}, expected positive numbers")
     if not torch.isfinite(mean).all():
         raise ValueError("mean: holds NaN or infinity, expected finite values")
-    shape = tuple(image_shape or torch.broadcast_shapes(mean.shape, variance.shape))
+    if not torch.isfinite(variance).all():
+        raise ValueError("variance: holds infinity, expected finite values")
+    try:
+        shape = tuple(image_shape or torch.broadcast_shapes(mean.shape, variance.shape))
+        mean, variance = mean.expand(shape), variance.expand(shape)
+    except RuntimeError:
+        told = f"{tuple(mean.shape)} and {tuple(variance.shape)} for image_shape={image_shape}"
+        raise ValueError(f"mean, variance: got shapes {told}, expected such that broadcast to (C, H, W)") from None
     if len(shape) != 3:
         raise ValueError(
             f"image_shape: got {shape}, expected (C, H, W), given here or by the shape of mean or variance"
         )
-    mean, variance = mean.expand(shape), variance.expand(shape)
     table = schedules.alphas_cumprod(schedule)
 
     return FrozenModel("closed-form Gaussian", table, shape, GaussianPredictor(mean, variance, table))

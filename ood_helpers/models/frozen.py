@@ -67,7 +67,7 @@ class FrozenModel:
         t = torch.as_tensor(t, dtype=torch.float64)
         if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
             raise ValueError(f"t: got shape {tuple(t.shape)}, expected one number or one per image ({len(x)})")
-        if t.min() < -1 or t.max() > len(self.alphas_cumprod) - 1:
+        if not ((t >= -1) & (t <= len(self.alphas_cumprod) - 1)).all():
             raise ValueError(
                 f"t: got {t.min():g} to {t.max():g}, expected timesteps from -1 to {len(self.alphas_cumprod) - 1}"
             )
