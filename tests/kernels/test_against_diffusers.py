@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler
 
 import ood_helpers as ood
-from ood_helpers.kernels.walk import _streams
+from ood_helpers.kernels.walk import image_streams
 from ood_helpers.models.frozen import FrozenModel
 from ood_helpers.models.schedules import alphas_cumprod
 
@@ -55,7 +55,7 @@ def test_denoise_agrees_with_the_ddim_scheduler(model, x, spacing, eta):
         progress=False,
     )
     peer = scheduler(DDIMScheduler, spacing)
-    streams = _streams(len(x), torch.Generator().manual_seed(7))
+    streams = image_streams(len(x), torch.Generator().manual_seed(7), x.device)
     theirs = x
     for t in peer.timesteps:
         last = t == peer.timesteps[-1]
