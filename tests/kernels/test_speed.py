@@ -12,7 +12,7 @@ import ood_helpers as ood
 from ood_helpers.__main__ import build_parser
 from ood_helpers.kernels import runtime
 from ood_helpers.kernels.runtime import sent
-from ood_helpers.kernels.walk import EXPLICIT, SOLVERS
+from ood_helpers.kernels.walk import EXPLICIT, _path, SOLVERS
 from ood_helpers.models import frozen
 from ood_helpers.models.loading import freeze, save_model
 from ood_helpers.scale.settings import model_of
@@ -152,7 +152,7 @@ class Transfers(TorchDispatchMode):
 def test_no_step_of_a_walk_reads_or_sends_anything(solver, levels):
     """On torch's device without data, where a value cannot be read, and a copy from the host would show."""
     model = tiny(device="meta")
-    walk = ood.path(model, images(2), levels(model.alphas_cumprod, 500, 4), EXPLICIT[solver], precision="bfloat16")
+    walk = _path(model, images(2), levels(model.alphas_cumprod, 500, 4), EXPLICIT[solver], torch.bfloat16)
     with Transfers() as transfers:
         next(walk)  # the start: images are sent
         assert len(transfers.seen) == 1
