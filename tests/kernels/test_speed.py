@@ -12,7 +12,7 @@ import ood_helpers as ood
 from ood_helpers.__main__ import build_parser
 from ood_helpers.kernels import runtime
 from ood_helpers.kernels.runtime import sent
-from ood_helpers.kernels.walk import EXPLICIT, _path, SOLVERS
+from ood_helpers.kernels.walk import EXPLICIT, SOLVERS, _path
 from ood_helpers.models import frozen
 from ood_helpers.models.loading import freeze, save_model
 from ood_helpers.scale.settings import model_of
