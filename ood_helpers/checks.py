@@ -43,6 +43,19 @@ def check_choice(name: str, value, choices) -> None:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(str, choices))}")
 
 
+def check_device(name: str, value) -> torch.device:
+    """Return the device that is named and here; by default the GPU, if there is one."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    try:
+        device = torch.device(value or ("cuda" if here["cuda"] else "cpu"))
+    except (RuntimeError, TypeError):
+        raise ValueError(f"{name}: got {value!r}, expected a device such as cpu, cuda or cuda:1") from None
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if not here.get(device.type) or (device.index or 0) >= count:
+        raise ValueError(f"{name}: got {value!r}, which is not here; expected {', '.join(k for k in here if here[k])}")
+    return device
+
+
 def check_model(name: str, model) -> None:
     """Raise TypeError unless ``model`` is what a walk needs: a `FrozenModel`, or what stands for one."""
     if not all(hasattr(model, part) for part in ("predict", "alphas_cumprod", "image_shape", "device")):

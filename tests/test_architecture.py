@@ -12,6 +12,7 @@ import ood_helpers
 PACKAGE = Path(ood_helpers.__file__).parent
 ROOMS = [
     "checks",
+    "files",
     "models",
     "domains",
     "kernels",

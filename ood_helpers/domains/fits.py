@@ -10,6 +10,7 @@ FITS counts rows from below, pictures from above: rows are turned over on the wa
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ import torch
 from torch.nn import functional
 
 from ..checks import check_batch, check_integer
+from ..files import write_whole
 from .bands import BANDS, Stretch, fit_stretch, to_images
 from .folder import listing, stamps
 from .real import draw
@@ -160,12 +162,9 @@ def write_map(file: str | os.PathLike, flux: torch.Tensor, *, wcs=None, history:
         header[f"WAVELEN{number}"] = (wavelength, "micrometers")
     for line in history:
         header.add_history(line)
-    part = file.with_name(file.name + ".part")
-    try:
-        fits.PrimaryHDU(flux.detach().cpu().float().flip(1).numpy(), header).writeto(part, overwrite=True)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    content = io.BytesIO()
+    fits.PrimaryHDU(flux.detach().cpu().float().flip(1).numpy(), header).writeto(content)
+    write_whole(file, content.getvalue())
     return file
 
 
@@ -269,7 +268,7 @@ def _fitted(stamps: tuple, settings: tuple) -> Stretch:
 def save_stretch(folder: str | os.PathLike, stretch: Stretch) -> Path:
     """Write a stretch beside the maps, so that more maps do not change how the others are developed."""
     file = Path(folder) / STRETCH_FILE
-    file.write_text(json.dumps(asdict(stretch), indent=1) + "\n")
+    write_whole(file, (json.dumps(asdict(stretch), indent=1) + "\n").encode())
     return file
 
 

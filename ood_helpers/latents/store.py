@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from ..checks import check_batch
+from ..files import write_whole
 
 SETTINGS, DATA, BATCHES = "settings.json", "latents.f32", "batches.jsonl"
 
@@ -47,6 +48,8 @@ class LatentStore:
     ------
     FileNotFoundError
         If there is no store at ``path`` and no ``settings`` to make one.
+    OSError
+        If what is there is damaged, here or whenever it is read.
     ValueError
         If the store was made with other settings (both are shown), ``settings`` lack ``image_shape``, or the folder
         holds something else.
@@ -63,10 +66,10 @@ class LatentStore:
         wanted = None if settings is None else json.loads(json.dumps(dict(settings)))
         if not (self.path / SETTINGS).exists():
             _create(self.path, wanted)
-        self.settings = json.loads((self.path / SETTINGS).read_text())
+        self.settings = self._read(lambda: json.loads((self.path / SETTINGS).read_text()))
         if wanted is not None and wanted != self.settings:
             raise ValueError(_difference(self.path, self.settings, wanted))
-        self.image_shape = tuple(self.settings["image_shape"])
+        self.image_shape = self._read(lambda: tuple(self.settings["image_shape"]))
         self._row = 4 * math.prod(self.image_shape)
 
     def __len__(self) -> int:
@@ -82,7 +85,7 @@ class LatentStore:
         n = len(self)
         if not n:
             return np.empty((0, *self.image_shape), np.float32)
-        return np.memmap(self.path / DATA, "<f4", "r", shape=(n, *self.image_shape))
+        return self._read(lambda: np.memmap(self.path / DATA, "<f4", "r", shape=(n, *self.image_shape)))
 
     def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Copy latents ``start`` to ``stop`` into memory, float32 ``(n, C, H, W)``."""
@@ -107,7 +110,7 @@ class LatentStore:
         batch = check_batch("latents", latents, self.image_shape).detach().cpu().to(torch.float32)
         with open(self.path / BATCHES, "r+b") as log, open(self.path / DATA, "r+b") as data:
             _lock(log)
-            stop, end = _whole_lines(log.read())
+            stop, end = self._read(lambda: _whole_lines(log.read()))
             first = stop if start is None else start
             if first > stop:
                 raise ValueError(f"start: got {first}, expected at most {stop}, the number of latents in the store")
@@ -141,7 +144,18 @@ class LatentStore:
 
     def _batches(self) -> list[dict]:
         whole = (self.path / BATCHES).read_bytes()
-        return [json.loads(line) for line in whole[: whole.rfind(b"\n") + 1].splitlines()]
+        lines = whole[: whole.rfind(b"\n") + 1].splitlines()
+        return self._read(lambda: [{"stop": int(one["stop"]), "crc32": one["crc32"]} for one in map(json.loads, lines)])
+
+    def _read(self, part: Callable):
+        """Read a part of the store; what cannot be read is damaged, and OSError says which store it is."""
+        try:
+            return part()
+        except (KeyError, TypeError, ValueError) as error:
+            raise OSError(
+                f"path: the store {str(self.path)!r} is damaged ({type(error).__name__}: {error}); remove the folder, "
+                "and what asks for its latents makes them again"
+            ) from error
 
 
 def _create(path: Path, settings: dict | None) -> None:
@@ -152,17 +166,15 @@ def _create(path: Path, settings: dict | None) -> None:
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(k, int) and k > 0 for k in shape)):
         raise ValueError(f"settings: got image_shape={shape!r}, expected (C, H, W)")
     path.mkdir(parents=True, exist_ok=True)
-    strangers = {entry.name for entry in path.iterdir()} - {DATA, BATCHES, SETTINGS + ".new"}
+    ours = (DATA, BATCHES, SETTINGS, f".{SETTINGS}.")
+    strangers = {entry.name for entry in path.iterdir() if not entry.name.startswith(ours)}
     if strangers:
         raise ValueError(
             f"path: {str(path)!r} holds other things ({', '.join(sorted(strangers))}), expected a new folder"
         )
     for name in (DATA, BATCHES):
-        (path / name).write_bytes(b"")
-    with open(path / (SETTINGS + ".new"), "w") as file:
-        json.dump(settings, file, indent=1, sort_keys=True)
-        _flush(file)
-    os.replace(path / (SETTINGS + ".new"), path / SETTINGS)
+        (path / name).touch()  # another process may have made the store meanwhile
+    write_whole(path / SETTINGS, json.dumps(settings, indent=1, sort_keys=True).encode())
 
 
 def _whole_lines(log: bytes) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from huggingface_hub import snapshot_download
 
-from ..checks import check_choice
+from ..checks import check_choice, check_device
 from . import original, schedules
 from .frozen import FrozenModel, NetworkPredictor
 
@@ -82,7 +82,7 @@ def load_model(
     ValueError
         If the folder or file holds another kind of model, weights that do not fit its configuration, or code.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = check_device("device", device)
     name = str(name_or_path)
     shipped = TOYS / name
     if name in list_models():

@@ -255,7 +255,7 @@ def _save(pipeline: DDPMPipeline, folder: Path, record: dict) -> None:
             shutil.rmtree(folder)
         if not folder.exists():
             part.rename(folder)
-    except OSError:
+    except (OSError, SafetensorError):
         pass  # a shared folder of checkpoints is often read-only; next time it is converted again
     finally:
         shutil.rmtree(part, ignore_errors=True)

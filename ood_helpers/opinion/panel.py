@@ -12,7 +12,8 @@ from html import escape
 from pathlib import Path
 
 from ..checks import check_choice, check_integer
-from .records import CALLS, Rating, parse, replace_file, to_csv
+from ..files import write_whole
+from .records import CALLS, Rating, parse, to_csv
 from .study import RAW, SCORES, SIMULATED, check_rater, open_study, order_for
 
 SCORE, CALL = "score", "called"  # the two questions
@@ -138,7 +139,7 @@ class Session:
         if self._on_disk() != self._content:
             raise RuntimeError(f"{self.path} has been changed by another window or program; open the panel again")
         content = to_csv(ratings)
-        replace_file(self.path, content)
+        write_whole(self.path, content)
         self.ratings, self._content, self._shown = ratings, content, self._clock()
 
     def _on_disk(self) -> bytes:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from ..checks import check_choice
 from .study import RAW, SCORES, Study, check_rater
@@ -92,16 +90,6 @@ def parse(content: bytes, name: str, study: Study) -> list[Rating]:
         first_line[rating.image] = line
         ratings.append(rating)
     return ratings
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that there is the old content or the new at any moment, also after a kill."""
-    unfinished = path.with_name(path.name + ".new")
-    with open(unfinished, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def _rows(content: bytes, name: str) -> list[tuple[int, dict]]:

@@ -11,11 +11,13 @@ import torch
 
 import ood_helpers as ood
 
-from ..domains import domain_fingerprint
+from ..checks import check_device, check_integer
+from ..domains import domain_fingerprint, domain_parameters
+from ..files import write_whole
 from ..models.frozen import fingerprint
 from ..models.loading import load_model
 from .shared import denoise_together, invert_together
-from .units import launch_note, local_device, rank_and_world, write_whole
+from .units import launch_note, local_device, rank_and_world
 
 
 def model_of(options):
@@ -23,7 +25,7 @@ def model_of(options):
     writable("--folder", Path(options.folder))
     if note := launch_note():
         print(note, file=sys.stderr, flush=True)
-    device = torch.device(options.device) if options.device else local_device()
+    device = check_device("--device", options.device) if options.device else local_device()
     hidden = {key: getattr(options, key) for key in ("variant", "attention_head_dim", "image_size", "schedule")}
     return load_model(options.model, device=device, compile=options.compile, **hidden)
 
@@ -36,7 +38,19 @@ def walk_of(options) -> dict:
 def inverted(model, domain, options):
     """The store of a domain's latents, filled."""
     settings = {"seed": options.seed, "batch_size": options.batch_size, **walk_of(options)}
+    enough(domain, options)
     return invert_together(model, domain, options.images, folder=options.folder, **settings)
+
+
+def enough(domain, options, more: int = 0) -> None:
+    """Raise at once if a domain has fewer images than ``--images``, and ``more``."""
+    domain_parameters(domain, 1, options.seed, options.images + more - 1)
+
+
+def outside(option: str, output: Path, domain) -> None:
+    """Raise if images would be written among those of a domain, and be taken for them the next time."""
+    if domain not in ood.list_domains() and Path(domain).resolve() in (output.resolve(), *output.resolve().parents):
+        raise ValueError(f"{option}: got {str(output)!r}, within the domain {str(domain)!r}; expected another folder")
 
 
 def writable(option: str, folder: Path) -> Path:
@@ -67,6 +81,9 @@ def record(file: Path, made_by: dict) -> None:
 
 def check_drawing(options) -> None:
     """Raise at once what drawing from the latents would raise after they have been inverted."""
+    check_integer("--images", options.images, 1)
+    check_integer("--count", getattr(options, "count", 1), 1)
+    check_integer("--sampling-seed", options.sampling_seed, 0)
     stand_in = torch.randn(max(1, min(options.images, max(options.neighbors, 16))), 3, 8, 8)
     drawn(stand_in, options, 1)
 
@@ -86,6 +103,8 @@ def drawn(cloud, options, count: int) -> torch.Tensor:
 def new_images(model, domain, options, folder: Path) -> list[Path]:
     """Draw latents among the inverted ones of a domain and denoise them into the files of a folder."""
     of_images = {name: getattr(options, name) for name in ("images", "seed", "count", "sampling_seed")}
+    outside("--output", folder, domain)
+    enough(domain, options)
     made_by = {"model": model.name, "weights": fingerprint(model), "method": options.method, **drawing_of(options)}
     made_from = {"domain": str(domain), "files": domain_fingerprint(domain)}
     record(folder / "settings.json", made_by | of_images | walk_of(options) | made_from)

@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from ..checks import check_integer
 from ..evaluation.reconstruction import reconstruction_error
+from ..files import write_whole
 from ..kernels.walk import denoise, invert
 from ..latents.inverted import BATCH, batch_of_images, open_store
 from ..latents.store import LatentStore
-from .units import alone, rank_and_world, work, write_whole
+from .units import alone, rank_and_world, work
 
 
 def invert_together(

@@ -10,10 +10,11 @@ import pandas as pd
 import ood_helpers as ood
 
 from ..evaluation.distances import features_of, inception
+from ..files import write_whole
 from ..pages import tables
-from .settings import check_drawing, inverted, model_of, new_images, say, walk_of, writable
+from .settings import check_drawing, enough, inverted, model_of, new_images, say, walk_of, writable
 from .shared import errors_together
-from .units import rank_and_world, write_whole
+from .units import rank_and_world
 
 
 def table(options) -> None:
@@ -45,6 +46,7 @@ def generation(options, own: list, domains: dict) -> pd.DataFrame | None:
         for name, domain in domains.items():
             if name == own_name:
                 continue
+            enough(domain, options, options.count)
             folder = writable("--output", Path(options.output) / "images" / f"{model.name}-{name}")
             new_images(model, domain, options, folder)
             if rank_and_world()[0] == 0:

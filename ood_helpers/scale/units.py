@@ -8,11 +8,12 @@ before every unit is done or claimed, and none sends a message.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..files import write_whole
 
 POLL = 0.5  # seconds between looks at units that others have claimed
 
@@ -133,16 +134,3 @@ def alone(file: Path) -> Iterator[None]:
                 yield
                 return
         time.sleep(POLL / 10)
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all, also after a crash of the machine."""
-    part = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)

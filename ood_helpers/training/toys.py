@@ -6,6 +6,7 @@ continues on the very path that it was on.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -21,7 +22,9 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
+from ..checks import check_integer
 from ..domains import drawn
+from ..files import write_whole
 from ..kernels.losses import noised, training_loss
 from ..kernels.runtime import has_bfloat16_units
 from ..kernels.walk import fresh_images
@@ -183,6 +186,8 @@ def train(
     if name not in RECIPES:
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(RECIPES)}")
     recipe = replace(RECIPES[name], **changes)
+    for field in ("images", "size", "steps", "batch"):
+        check_integer(field, getattr(recipe, field), 1)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -250,9 +255,9 @@ def export(network: UNet2DModel, name: str, recipe: Recipe, record: dict, output
 
 def _save(output: Path, parts: dict, record: dict) -> None:
     """Replace the checkpoint in one move, so that a kill at any moment leaves a whole one."""
-    state = {key: part.state_dict() for key, part in parts.items()}
-    torch.save({**state, "record": record}, output / "checkpoint.tmp")
-    os.replace(output / "checkpoint.tmp", output / "checkpoint.pt")
+    content = io.BytesIO()
+    torch.save({**{key: part.state_dict() for key, part in parts.items()}, "record": record}, content)
+    write_whole(output / "checkpoint.pt", content.getvalue())
 
 
 def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ood_helpers.latents.store import BATCHES, DATA, LatentStore
+from ood_helpers.latents.store import BATCHES, DATA, LatentStore, _create
+from ood_helpers.latents.store import SETTINGS as SETTINGS_FILE
 
 SHAPE = (3, 4, 5)
 SETTINGS = {"image_shape": SHAPE, "model": "toy-dog", "t": 800}
@@ -145,3 +146,29 @@ def test_a_writer_killed_at_random_moments_leaves_what_an_undisturbed_one_does(t
     stops = [json.loads(line)["stop"] for line in (store.path / BATCHES).read_text().splitlines()]
     assert stops == list(range(4, 1601, 4))
     assert (store.path / DATA).stat().st_size == 1600 * 4 * 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (SETTINGS_FILE, ""),
+        (SETTINGS_FILE, "{}"),
+        (SETTINGS_FILE, "[1]"),
+        (BATCHES, "garbage\n"),
+        (BATCHES, "{}\n"),
+        (DATA, "x"),
+    ],
+)
+def test_a_damaged_store_is_named_with_what_to_do(tmp_path, name, content):
+    store = LatentStore(tmp_path / "store", SETTINGS)
+    store.append(batches()[0])
+    (store.path / name).write_text(content)
+    with pytest.raises(OSError, match=r"store.* is damaged .*remove the folder"):
+        LatentStore(tmp_path / "store").tensor()
+
+
+def test_a_store_made_by_two_at_once_is_one(tmp_path):
+    first, second = (LatentStore(tmp_path / "store", SETTINGS) for _ in range(2))
+    first.append(batches()[0])
+    _create(tmp_path / "store", dict(second.settings))  # one that looked before the other had made it
+    assert len(second) == len(batches()[0])

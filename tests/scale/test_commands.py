@@ -289,3 +289,36 @@ def test_images_of_files_that_have_changed_are_made_again(tmp_path):
         assert main([*start, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / output)]) == 0
         found.append((tmp_path / output / "00000000.png").read_bytes())
     assert found[0] != found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "gpu"], "--device: got 'gpu', expected a device such as"),
+        (["--device", "cuda:x"], "--device: got 'cuda:x', expected a device such as"),
+        (["--device", "meta"], "--device: got 'meta', which is not here"),
+        (["--images", "70"], "n: got 70, expected at most 12"),
+        (["--images", "0"], "--images: got 0"),
+        (["--count", "0"], "--count: got 0"),
+        (["--sampling-seed", "-1"], "--sampling-seed: got -1"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_work(tmp_path, capsys, options, message):
+    (tmp_path / "images").mkdir()
+    for k in range(12):
+        Image.new("RGB", (8, 8), (9, 20 * k, 9)).save(tmp_path / f"images/{k}.png")
+    arguments = ["sample", *SMALL, "--domain", str(tmp_path / "images"), "--images", "12", "--count", "1"]
+    arguments += ["--folder", str(tmp_path / "latents"), "--output", str(tmp_path / "new")]
+    assert main([*arguments, *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("settings.json"))
+    assert main(arguments) == 0  # nothing of the refused one is in the way
+
+
+def test_new_images_are_not_put_among_those_that_they_are_made_of(tmp_path, capsys):
+    for k in range(12):
+        Image.new("RGB", (8, 8), (9, 20 * k, 9)).save(tmp_path / f"{k}.png")
+    for inside in (tmp_path, tmp_path / "below" / "new"):
+        arguments = ["sample", *SMALL, "--domain", str(tmp_path), "--images", "12", "--count", "1"]
+        assert main([*arguments, "--folder", str(tmp_path / "latents"), "--output", str(inside)]) == 1
+        assert "within the domain" in capsys.readouterr().err

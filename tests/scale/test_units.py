@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from ood_helpers.files import write_whole
 from ood_helpers.scale import units
-from ood_helpers.scale.units import claimed, rank_and_world, work, write_whole
+from ood_helpers.scale.units import claimed, rank_and_world, work
 
 NAMES = [f"{k:03d}" for k in range(12)]
 

@@ -8,6 +8,7 @@ from diffusers import DDPMPipeline
 
 import ood_helpers as ood
 from ood_helpers.models.schedules import alphas_cumprod
+from ood_helpers.training import toys
 from ood_helpers.training.toys import RECIPES, Recipe, batch_at, train
 
 SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
@@ -122,3 +123,26 @@ def test_an_unknown_model_or_field_is_named(tmp_path):
         train("toy-cat", tmp_path)
     with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
         train("toy-dog", tmp_path, color=3)
+
+
+@pytest.mark.parametrize("changes", [{"steps": -5}, {"steps": 0}, {"images": 0}, {"batch": 2.5}])
+def test_a_recipe_that_cannot_be_is_refused(tmp_path, changes):
+    with pytest.raises((TypeError, ValueError), match=rf"^{next(iter(changes))}: got"):
+        toys.train("toy-dog", tmp_path / "run", progress=False, **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch):
+    quick = {"images": 4, "batch": 2, "save_every": 1, "card_images": 3, "progress": False}
+    monkeypatch.setattr(toys, "export", lambda *_: tmp_path)
+    toys.train("toy-dog", tmp_path, steps=1, **quick)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        toys.train("toy-dog", tmp_path, steps=2, **quick)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
