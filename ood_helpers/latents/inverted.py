@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from torch.nn import functional
 from tqdm import tqdm
 
 from ..checks import check_choice, check_integer
@@ -157,8 +158,18 @@ def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> 
 
 
 def batch_of_images(model, domain, n: int, seed: int, start: int) -> torch.Tensor:
-    """Return a domain's images from ``start`` on, one batch at most, on the model's device."""
-    return load_domain(domain, min(BATCH, n - start), model.image_shape[-1], seed, start).to(model.device)
+    """Return a domain's images from ``start`` on, one batch at most, as a model takes them, on its device.
+
+    Gray for a model of one channel, the middle for oblong images; less than 8 pixels are averaged from 8.
+    """
+    channels, height, width = model.image_shape
+    images = load_domain(domain, min(BATCH, n - start), max(height, width, 8), seed, start)
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    if max(height, width) >= 8:
+        images = images[:, :, top : top + height, left : left + width]
+    else:
+        images = functional.adaptive_avg_pool2d(images, (height, width))
+    return (images.mean(1, keepdim=True) if channels == 1 else images).to(model.device)
 
 
 @cache

@@ -199,7 +199,11 @@ class Compiled:
     def __call__(self, x, t):
         size = min((known for known in self._sizes if known >= len(x)), default=len(x))
         self._sizes.add(size)
-        return self._run(_filled(x, size), _filled(t, size))
+        try:
+            return self._run(_filled(x, size), _filled(t, size))
+        except torch._dynamo.exc.TorchDynamoException as error:
+            why = str(error).strip().splitlines()[0]
+            raise ValueError(f"compile: this machine cannot compile the network ({why}); do without") from error
 
 
 def _filled(part: torch.Tensor, size: int) -> torch.Tensor:

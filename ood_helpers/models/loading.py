@@ -89,7 +89,7 @@ def load_model(
         network, scheduler = _read_folder(shipped, variant)
     elif Path(name_or_path).is_dir():
         network, scheduler = _read_folder(Path(name_or_path), variant)
-    elif Path(name_or_path).suffix in original.SUFFIXES:
+    elif Path(name_or_path).is_file() or Path(name_or_path).suffix.lower() in original.SUFFIXES:
         if variant is not None:
             raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")
         hidden = {"attention_head_dim": attention_head_dim, "image_size": image_size, "schedule": schedule}
@@ -126,6 +126,8 @@ def freeze(network: UNet2DModel, scheduler, name: str, compile: bool = False) ->
             " expected as many or, with learned variances, twice as many"
         )
     size = config.sample_size
+    if size is None:
+        raise ValueError("network: its configuration has no sample_size, expected the side of its images in pixels")
     height, width = (size, size) if isinstance(size, int) else size
     return FrozenModel(
         name=name,

@@ -15,9 +15,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors import SafetensorError
@@ -84,6 +87,12 @@ ENDS = {
 """Where the parts are that every model has."""
 
 
+AVERAGE = re.compile("(^|[^a-z])ema([^a-z]|$)|shadow|average", re.IGNORECASE)
+"""What a moving average of the weights is called."""
+NUMBERS = [np.dtype, np._core.multiarray.scalar, *(type(np.dtype(kind)) for kind in "fdilq?")]
+"""Numbers of numpy that may stand beside weights; making them runs no code of the file."""
+
+
 def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """Read the tensors of a checkpoint, of the moving average if it holds one; no code in it is run.
 
@@ -104,24 +113,51 @@ def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"path: got {str(path)!r}, expected a checkpoint file")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             found = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            _check_beginning(path)
+            with torch.serialization.safe_globals(NUMBERS):
+                found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        why = str(error).splitlines()[0]
+        why = " ".join(line for line in str(error).splitlines() if "GLOBAL" in line) or str(error).splitlines()[0]
         raise ValueError(
             f"path: {str(path)!r} is refused, since opening it would run code that it brings ({why})"
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"path: {str(path)!r} cannot be read as a checkpoint ({error})") from error
     if isinstance(found, list | tuple):
-        found = next((part for part in reversed(found) if _is_state(part)), None)
-    elif isinstance(found, dict) and not _is_state(found):
-        found = next((found[key] for key in ("ema", "state_dict", "model") if _is_state(found.get(key))), None)
-    if not _is_state(found):
+        states = {str(place): part for place, part in enumerate(found) if _is_state(part)}
+        chosen = list(states)[-1:]
+    else:
+        states = dict(_states(found))
+        averages = [name for name in states if AVERAGE.search(name)]
+        if not averages and isinstance(found, dict) and any(AVERAGE.search(str(key)) for key in found):
+            told = ", ".join(map(repr, found))
+            raise ValueError(f"path: {str(path)!r} holds {told}: a moving average, but not as names with a tensor each")
+        chosen = averages or list(states)[:1]
+    if not chosen:
         raise ValueError(f"path: {str(path)!r} holds no state dict, expected names with a tensor each")
-    return {name.removeprefix("module."): value for name, value in found.items()}
+    if len(chosen) > 1:
+        raise ValueError(f"path: {str(path)!r} holds several moving averages ({', '.join(chosen)}), expected one")
+    return {name.removeprefix("module."): value for name, value in states[chosen[0]].items()}
+
+
+def _states(found, place: str = "") -> Iterator[tuple[str, dict]]:
+    """Yield the state dicts within a checkpoint's dict and the dicts in it, with their places."""
+    if _is_state(found):
+        yield place or "state_dict", found
+    elif isinstance(found, dict) and place.count(".") < 2:
+        for key in sorted(found, key=lambda key: key not in ("state_dict", "model")):
+            yield from _states(found[key], f"{place}.{key}".lstrip("."))
+
+
+def _check_beginning(path: Path) -> None:
+    """Raise ValueError for what is neither an archive nor a pickle, such as a page that says where the file is."""
+    with open(path, "rb") as file:
+        first = file.read(40)
+    if not first.startswith((b"PK", b"\x80")):
+        raise ValueError(f"it begins with {first!r}, as no file of PyTorch does")
 
 
 def _is_state(found) -> bool:
@@ -230,9 +266,8 @@ def load_original(
         "schedule": schedule,
     }
     folder = path.with_name(f"{path.stem}-diffusers")
-    if (folder / RECORD).is_file() and json.loads((folder / RECORD).read_text()) == record:
-        network = UNet2DModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False)
-        return network, DDPMScheduler.from_pretrained(folder / "scheduler")
+    if (saved := _saved(folder, record)) is not None:
+        return saved
     network, weights = convert(read_state(path), attention_head_dim=attention_head_dim, image_size=image_size)
     network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     learned = network.config.out_channels == 2 * network.config.in_channels
@@ -244,6 +279,17 @@ def load_original(
     )
     _save(DDPMPipeline(network, scheduler), folder, record)
     return network.eval(), scheduler
+
+
+def _saved(folder: Path, record: dict) -> tuple[UNet2DModel, DDPMScheduler] | None:
+    """Return what an earlier conversion saved, if it is of this very file and whole."""
+    try:
+        if json.loads((folder / RECORD).read_text()) != record:
+            return None
+        network = UNet2DModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False)
+        return network, DDPMScheduler.from_pretrained(folder / "scheduler")
+    except (OSError, ValueError, RuntimeError, SafetensorError):
+        return None
 
 
 def _save(pipeline: DDPMPipeline, folder: Path, record: dict) -> None:

@@ -220,8 +220,11 @@ class Panel:
             action()
         except (OSError, RuntimeError) as error:
             self.message.value = f"<b>Not saved:</b> {escape(str(error), quote=False)}"
-        else:
+            return
+        try:
             self._show()
+        except OSError as error:
+            self.message.value = f"<b>Saved, but the next image cannot be read:</b> {escape(str(error), quote=False)}"
 
     def _show(self) -> None:
         session, total = self.session, len(self.session.order)

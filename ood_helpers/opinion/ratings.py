@@ -39,7 +39,7 @@ class Ratings:
     @property
     def simulated(self) -> bool:
         """Whether any rater is a simulated one."""
-        marked = self.frame["rater"].str.lower().str.startswith(SIMULATED).any()
+        marked = self.frame["rater"].astype(str).str.lower().str.startswith(SIMULATED).any()
         return bool(self.frame.attrs.get(SIMULATED, False) or marked)
 
     @property

@@ -11,6 +11,7 @@ import torch
 
 import ood_helpers as ood
 
+from ..checks import check_integer
 from ..files import write_whole
 from .settings import check_drawing, drawn, inverted, model_of, new_images, say, walk_of, writable
 from .tables import table as table  # the fourth command
@@ -36,7 +37,10 @@ def sample(options) -> None:
 def study(options) -> None:
     """Measure what the chapters measure: reconstruction, Gaussianity, geometry, separability, interference."""
     output = Path(options.output)
+    if output.is_dir():
+        raise ValueError(f"--output: got the folder {str(output)!r}, expected a file for the results")
     writable("--output", output.parent)
+    check_integer("--images", options.images, 8)
     check_drawing(options)
     model = model_of(options)
     domains = {"unseen": options.domain, "own": options.own}

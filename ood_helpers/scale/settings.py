@@ -19,6 +19,9 @@ from ..models.loading import load_model
 from .shared import denoise_together, invert_together
 from .units import launch_note, local_device, rank_and_world
 
+PLAIN = str.maketrans({"±": "+-", "√": "sqrt ", "–": "-", "×": "x", "°": " deg"})
+"""For terminals that cannot show all signs."""
+
 
 def model_of(options):
     """Load the model, on the device of this process."""
@@ -116,4 +119,6 @@ def new_images(model, domain, options, folder: Path) -> list[Path]:
 def say(text: str) -> None:
     """Print once, whatever the number of processes."""
     if rank_and_world()[0] == 0:
-        print(text, file=sys.stdout, flush=True)
+        if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+            text = text.translate(PLAIN).encode("ascii", "replace").decode()
+        print(text, flush=True)

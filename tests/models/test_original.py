@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDPMPipeline
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import ood_helpers as ood
 from ood_helpers.models import original
+from ood_helpers.models.frozen import fingerprint
 
 DATA = Path(__file__).parents[1] / "data"
 OPENAI, DDPM = DATA / "iddpm_openai_tiny.safetensors", DATA / "ddpm_original_tiny.safetensors"
@@ -105,6 +107,46 @@ def test_the_moving_average_is_taken_and_the_prefix_of_parallel_training_dropped
     assert torch.equal(original.read_state(tmp_path / "wrapped.ckpt")["conv_in.bias"], state["conv_in.bias"])
 
 
+def test_the_moving_average_is_found_under_its_other_names(tmp_path):
+    state = recorded(DDPM)[0]
+    average = {name: value + 1 for name, value in state.items()}
+    for content in (
+        {"model": state, "ema": {"mu": 0.999, "shadow": average}},
+        {"model": state, "model_ema": average, "best": np.float64(1)},
+        {"step": 3, "state_dict_ema": average, "state_dict": state},
+    ):
+        torch.save(content, tmp_path / "a.pt")
+        assert torch.equal(original.read_state(tmp_path / "a.pt")["conv_in.bias"], state["conv_in.bias"] + 1)
+    torch.save({"model": state, "schema": {"semantics": 3}}, tmp_path / "a.pt")
+    assert torch.equal(original.read_state(tmp_path / "a.pt")["conv_in.bias"], state["conv_in.bias"])
+    for content, complaint in (
+        ({"model": state, "ema": [1, 2]}, "a moving average, but not as names"),
+        ({"ema_0.999": average, "ema_0.9999": state}, "several moving averages"),
+    ):
+        torch.save(content, tmp_path / "a.pt")
+        with pytest.raises(ValueError, match=complaint):
+            original.read_state(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("name", ["a.PT", "a.bin", "a.pth.tar", "model-790000", "owner/a.bin"])
+def test_a_checkpoint_may_have_any_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner").mkdir()
+    checkpoint(tmp_path, DDPM, name)
+    assert ood.load_model(name, image_size=32).image_shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "damaged", ["unet/diffusion_pytorch_model.safetensors", "converted_from.json", "unet/config.json"]
+)
+def test_a_damaged_conversion_is_made_again(tmp_path, damaged):
+    file = checkpoint(tmp_path, DDPM)
+    whole = ood.load_model(file, image_size=32)
+    (tmp_path / "model-diffusers" / damaged).write_bytes(b"")
+    assert fingerprint(ood.load_model(file, image_size=32)) == fingerprint(whole)
+    assert (tmp_path / "model-diffusers" / damaged).stat().st_size
+
+
 class Attack:
     """A pickle that writes a file when opened."""
 
@@ -147,8 +189,8 @@ def test_what_does_not_match_is_named(tmp_path):
 def test_other_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected a checkpoint file"):
         ood.load_model(tmp_path / "none.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(ValueError, match=r"text\.pt"):
+    (tmp_path / "text.pt").write_text("<html>Virus scan warning")
+    with pytest.raises(ValueError, match=r"text\.pt.*begins with b'<html>Virus"):
         ood.load_model(tmp_path / "text.pt")
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(ValueError, match="holds no state dict"):

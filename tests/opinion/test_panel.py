@@ -288,6 +288,18 @@ def test_what_could_not_be_saved_is_said(panel):
     assert answers(panel.session) == [(panel.session.order[0], 1, "")]
 
 
+def test_an_answer_that_was_saved_is_not_taken_for_lost_when_the_images_vanish(tmp_path):
+    images = torch.rand(3, 3, 8, 8) * 2 - 1
+    study = prepare(tmp_path / "s", {"generated": images, "raw": images.flip(0)}, seed=1)
+    clock = Clock()
+    panel = Panel(Session(study.folder, "anna", clock=clock))
+    clock.wait(1)
+    for file in study.folder.glob("*.png"):
+        file.unlink()
+    click(panel, panel.scores[3])
+    assert "Saved, but the next image cannot be read" in panel.message.value and len(panel.session.ratings) == 1
+
+
 def test_rate_shows_a_panel_that_keeps_its_file_beside_the_images(folder):
     shown = rate(folder, "carla", second=False)
     assert shown.session.path == folder / "raters" / "ratings-carla.csv" and not shown.session.path.exists()
