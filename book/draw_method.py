@@ -1,4 +1,4 @@
-"""Draw ``method.png``, the picture on the welcome page: ``python book/draw_method.py`` (two minutes on two cores)."""
+"""Draw ``method.png``, the picture on the welcome page: ``python book/draw_method.py`` (a minute on two cores)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import ood_helpers as ood
 from ood_helpers.pages import figures
 
 DOMAINS = ("church", "face", "galaxy")
-LEVEL = {"t": 800, "steps": 50, "solver": "dpm2m"}
+LEVEL = {"t": 800, "steps": 20, "solver": "dpm2m"}
 BLUE, ORANGE, INK = "#0173b2", "#c25b00", "#222222"
 
 
