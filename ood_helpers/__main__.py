@@ -147,7 +147,14 @@ def _model_options(command, several: dict) -> None:
     group = command.add_argument_group("model and images").add_argument
     group("--model", required=True, **several, help="shipped name, folder, checkpoint file or hub id")
     group("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
-    group("--attention-head-dim", type=int, metavar="N", help="of an OpenAI checkpoint file: 64 in the published ones")
+    group(
+        "--attention-head-dim",
+        type=int,
+        metavar="N",
+        help="channels of a head of an OpenAI checkpoint file, such as 64",
+    )
+    group("--num-heads", type=int, metavar="N", help="or the number of its heads")
+    group("--attention-order", choices=("old", "new"), default="old", help="of its attention (default: %(default)s)")
     group("--image-size", type=int, metavar="N", default=256, help="of a checkpoint file (default: %(default)s)")
     group("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
     group("--domain", required=True, **several, help=of_domain)

@@ -43,6 +43,8 @@ def load_model(
     *,
     variant: str | None = None,
     attention_head_dim: int | None = None,
+    num_heads: int | None = None,
+    attention_order: str = "old",
     image_size: int = 256,
     schedule: str = "linear",
     device: str | torch.device | None = None,
@@ -60,7 +62,7 @@ def load_model(
         the hub once is found in its cache without a network.
     variant : str, optional
         Which weights, where a folder or repository holds several: ``"ema"`` for ``diffusion_pytorch_model.ema.*``.
-    attention_head_dim, image_size, schedule
+    attention_head_dim, num_heads, attention_order, image_size, schedule
         What a checkpoint file does not reveal, see `ood_helpers.models.original.load_original`; otherwise of no effect.
     device : str or torch.device, optional
         By default the GPU if there is one.
@@ -92,7 +94,8 @@ def load_model(
     elif Path(name_or_path).is_file() or Path(name_or_path).suffix.lower() in original.SUFFIXES:
         if variant is not None:
             raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")
-        hidden = {"attention_head_dim": attention_head_dim, "image_size": image_size, "schedule": schedule}
+        heads = {"attention_head_dim": attention_head_dim, "num_heads": num_heads, "attention_order": attention_order}
+        hidden = {**heads, "image_size": image_size, "schedule": schedule}
         network, scheduler = original.load_original(name_or_path, **hidden)
     elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         network, scheduler = _read_folder(_download(name, variant), variant)

@@ -31,6 +31,7 @@ from ..checks import check_choice, check_integer
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
 RECORD = "converted_from.json"
+ORDERS = ("old", "new")
 
 PARTS = {
     "openai": {
@@ -184,7 +185,12 @@ def family(state: dict[str, torch.Tensor]) -> str:
 
 
 def convert(
-    state: dict[str, torch.Tensor], *, attention_head_dim: int | None = None, image_size: int = 256
+    state: dict[str, torch.Tensor],
+    *,
+    attention_head_dim: int | None = None,
+    num_heads: int | None = None,
+    attention_order: str = "old",
+    image_size: int = 256,
 ) -> tuple[UNet2DModel, dict[str, torch.Tensor]]:
     """Infer the architecture of a state dict, and rename its tensors.
 
@@ -192,9 +198,13 @@ def convert(
     ----------
     state : dict of str to Tensor
         By `read_state`.
-    attention_head_dim : int, optional
-        Channels of an attention head, needed for the OpenAI format, which does not reveal it: 64 in the published
-        256 x 256 models. A wrong one gives a network that runs and is wrong.
+    attention_head_dim, num_heads : int, optional
+        Channels of an attention head, or how many heads there are: one of them is needed for the OpenAI format, which
+        reveals neither. Guided diffusion's 256 x 256 models have heads of 64 channels, improved diffusion's LSUN models
+        one head. A wrong one gives a network that runs and is wrong.
+    attention_order : {"old", "new"}
+        Of queries, keys and values: those of a head together (``use_new_attention_order`` was False, the default of
+        both codes), or all queries first. A wrong one runs, too.
     image_size : int
         Side of the images in pixels; a convolutional network does not reveal it.
 
@@ -213,7 +223,8 @@ def convert(
     kind = family(state)
     try:
         if kind == "openai":
-            config, renamed = _openai(state, attention_head_dim)
+            check_choice("attention_order", attention_order, ORDERS)
+            config, renamed = _openai(state, _head_dim(state, attention_head_dim, num_heads), attention_order)
         else:
             config, renamed = _ddpm(state)
     except KeyError as error:
@@ -227,9 +238,8 @@ def convert(
 def load_original(
     path: str | os.PathLike,
     *,
-    attention_head_dim: int | None = None,
-    image_size: int = 256,
     schedule: str = "linear",
+    **layout,
 ) -> tuple[UNet2DModel, DDPMScheduler]:
     """Load a checkpoint, from its conversion if that was saved before.
 
@@ -239,8 +249,8 @@ def load_original(
     Parameters
     ----------
     path : path
-    attention_head_dim, image_size
-        As for `convert`.
+    **layout
+        What `convert` has to be told: ``attention_head_dim`` or ``num_heads``, ``attention_order``, ``image_size``.
     schedule : {"linear", "cosine"}
         Which noise schedule the model was trained with, over 1,000 steps; the file does not tell.
 
@@ -261,14 +271,13 @@ def load_original(
         "file": path.name,
         "bytes": path.stat().st_size,
         "changed": path.stat().st_mtime_ns,
-        "attention_head_dim": attention_head_dim,
-        "image_size": image_size,
         "schedule": schedule,
+        **layout,
     }
     folder = path.with_name(f"{path.stem}-diffusers")
     if (saved := _saved(folder, record)) is not None:
         return saved
-    network, weights = convert(read_state(path), attention_head_dim=attention_head_dim, image_size=image_size)
+    network, weights = convert(read_state(path), **layout)
     network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     learned = network.config.out_channels == 2 * network.config.in_channels
     scheduler = DDPMScheduler(
@@ -307,13 +316,29 @@ def _save(pipeline: DDPMPipeline, folder: Path, record: dict) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _openai(state: dict, head_dim: int | None) -> tuple[dict, dict]:
-    """Architecture and renamed weights of an improved or guided diffusion `UNetModel`."""
-    if head_dim is None:
+def _head_dim(state: dict, head_dim: int | None, num_heads: int | None) -> int:
+    """Return the channels of an attention head, which the OpenAI format does not reveal."""
+    if (head_dim is None) == (num_heads is None):
+        told = "neither" if head_dim is None else "both"
         raise ValueError(
-            "attention_head_dim: got None, but the OpenAI format does not reveal how wide an attention head is;"
-            " it is 64 in the published 256 x 256 models"
+            f"attention_head_dim, num_heads: got {told}, expected one of them, since the OpenAI format does not reveal"
+            " it: `num_head_channels` or `num_heads` of the training, such as heads of 64 channels in guided"
+            " diffusion's 256 x 256 models, and one head in improved diffusion's LSUN models"
         )
+    if num_heads is None:
+        return check_integer("attention_head_dim", head_dim, 1)
+    check_integer("num_heads", num_heads, 1)
+    widths = sorted({len(value) // 3 for name, value in state.items() if name.endswith("qkv.weight")})
+    if len(widths) > 1 or widths[0] % num_heads:
+        raise ValueError(
+            f"num_heads: got {num_heads} for attention over {' and '.join(map(str, widths))} channels, expected heads"
+            " of one width everywhere, which is all that a UNet2DModel can have"
+        )
+    return widths[0] // num_heads
+
+
+def _openai(state: dict, head_dim: int, order: str) -> tuple[dict, dict]:
+    """Architecture and renamed weights of an improved or guided diffusion `UNetModel`."""
     blocks = _count(state, "output_blocks.")
     upsamplers = [i for i in range(blocks) if _has(state, _upsampler(state, i))]
     levels = len(upsamplers) + 1
@@ -336,7 +361,7 @@ def _openai(state: dict, head_dim: int | None) -> tuple[dict, dict]:
         "downsample_type": "resnet" if residual else "conv",
         "upsample_type": "resnet" if residual else "conv",
         "resnet_time_scale_shift": "scale_shift" if shifted else "default",
-        "attention_head_dim": check_integer("attention_head_dim", head_dim, 1),
+        "attention_head_dim": head_dim,
         "attn_norm_num_groups": 32,
         "norm_eps": 1e-5,
         "flip_sin_to_cos": True,
@@ -355,7 +380,7 @@ def _openai(state: dict, head_dim: int | None) -> tuple[dict, dict]:
             places[f"{here}.0."] = f"{there}.resnets.{j}."
             if f"{here}.1.qkv.weight" in state:
                 places[f"{here}.1."] = f"{there}.attentions.{j}."
-    return config, _renamed(state, places, "openai", head_dim)
+    return config, _renamed(state, places, "openai", head_dim, order)
 
 
 def _ddpm(state: dict) -> tuple[dict, dict]:
@@ -406,7 +431,7 @@ def _upsampler(state: dict, i: int) -> str:
     return f"output_blocks.{i}.{2 if f'output_blocks.{i}.1.qkv.weight' in state else 1}."
 
 
-def _renamed(state: dict, places: dict[str, str], kind: str, head_dim: int = 0) -> dict:
+def _renamed(state: dict, places: dict[str, str], kind: str, head_dim: int = 0, order: str = "old") -> dict:
     """Give every tensor its place in a `UNet2DModel`."""
     renamed = {}
     for name, value in state.items():
@@ -415,7 +440,7 @@ def _renamed(state: dict, places: dict[str, str], kind: str, head_dim: int = 0) 
         if prefix is None or (part and part not in PARTS[kind] and part != "qkv"):
             raise ValueError(f"path: holds {name}, which has no place in the architecture that its other names have")
         if part == "qkv":
-            for letter, rows in zip("qkv", _split(name, value, head_dim), strict=True):
+            for letter, rows in zip("qkv", _split(name, value, head_dim, order), strict=True):
                 renamed[f"{places[prefix]}to_{letter}.{what}"] = rows
         else:
             new = f"{PARTS[kind][part]}." if part else ""
@@ -424,11 +449,13 @@ def _renamed(state: dict, places: dict[str, str], kind: str, head_dim: int = 0) 
     return renamed
 
 
-def _split(name: str, value: torch.Tensor, head_dim: int) -> tuple[torch.Tensor, ...]:
+def _split(name: str, value: torch.Tensor, head_dim: int, order: str) -> tuple[torch.Tensor, ...]:
     """Take queries, keys and values apart; OpenAI's older order has all three of a head before the next head."""
     width = len(value) // 3
     if len(value) != 3 * width or width % head_dim:
         raise ValueError(f"attention_head_dim: got {head_dim}, but {name} is for {width} channels, no multiple of it")
+    if order == "new":
+        return tuple(part.contiguous() for part in value.reshape(3, width, *value.shape[1:2]))
     heads = value.reshape(width // head_dim, 3, head_dim, *value.shape[1:2])
     return tuple(heads[:, k].reshape(width, *value.shape[1:2]).contiguous() for k in range(3))
 

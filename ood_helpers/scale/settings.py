@@ -19,6 +19,7 @@ from ..models.loading import load_model
 from .shared import denoise_together, invert_together
 from .units import launch_note, local_device, rank_and_world
 
+HIDDEN = ("attention_head_dim", "num_heads", "attention_order", "image_size", "schedule")  # what a checkpoint hides
 PLAIN = str.maketrans({"±": "+-", "√": "sqrt ", "–": "-", "×": "x", "°": " deg"})
 """For terminals that cannot show all signs."""
 
@@ -29,7 +30,7 @@ def model_of(options):
     if note := launch_note():
         print(note, file=sys.stderr, flush=True)
     device = check_device("--device", options.device) if options.device else local_device()
-    hidden = {key: getattr(options, key) for key in ("variant", "attention_head_dim", "image_size", "schedule")}
+    hidden = {key: getattr(options, key) for key in ("variant", *HIDDEN)}
     return load_model(options.model, device=device, compile=options.compile, **hidden)
 
 

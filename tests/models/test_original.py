@@ -70,6 +70,26 @@ def test_a_wrong_head_width_runs_and_is_wrong():
         assert (network(x, t).sample - output).abs().max() > 1e-3
 
 
+def test_the_number_of_heads_says_as_much_as_their_width_and_the_newer_order_is_understood():
+    state, x, t, output = recorded(OPENAI)
+    (width,) = {len(value) // 3 for name, value in state.items() if name.endswith("qkv.weight")}
+    network, weights = original.convert(state, num_heads=width // 16, image_size=32)
+    network.load_state_dict(weights, assign=True)
+    newer = {}
+    for name, value in state.items():
+        if ".qkv." in name:  # all queries, then all keys, then all values, each head by head
+            parts = value.reshape(width // 16, 3, 16, *value.shape[1:]).transpose(0, 1)
+            value = parts.reshape(3 * width, *value.shape[1:])
+        newer[name] = value
+    _, same = original.convert(newer, attention_head_dim=16, attention_order="new", image_size=32)
+    assert weights.keys() == same.keys() and all(torch.equal(weights[name], same[name]) for name in weights)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x, t).sample, output, rtol=1e-3, atol=1e-4)
+    for heads in ({}, {"num_heads": 2, "attention_head_dim": 16}, {"num_heads": 5}):
+        with pytest.raises(ValueError, match="num_heads: got"):
+            original.convert(state, image_size=32, **heads)
+
+
 def test_the_conversion_is_saved_once_and_is_a_pipeline(tmp_path, monkeypatch):
     path = checkpoint(tmp_path, DDPM)
     first = ood.load_model(path, image_size=32, device="cpu")
@@ -203,7 +223,7 @@ def test_other_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="class-conditional"):
         ood.load_model(tmp_path / "classes.pt")
     torch.save(state, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=r"attention_head_dim: got None.*64 in the published"):
+    with pytest.raises(ValueError, match=r"attention_head_dim, num_heads: got neither.*heads of 64"):
         ood.load_model(tmp_path / "model.pt", image_size=32)
     with pytest.raises(ValueError, match=r"attention_head_dim: got 48, but .* is for 64 channels"):
         ood.load_model(tmp_path / "model.pt", attention_head_dim=48, image_size=32)
