@@ -127,5 +127,5 @@ def test_the_numbers_of_known_probabilities():
 
 
 def test_a_level_that_is_no_probability_is_refused():
-    with pytest.raises(ValueError, match="level: got 90, expected a number from 0 to 1"):
+    with pytest.raises(ValueError, match="level: got 90, expected a finite number of at least 0 and at most 1"):
         recognition(torch.zeros(1, 3, 64, 64), level=90)

@@ -80,5 +80,5 @@ def test_a_saved_scorer_comes_back(tmp_path):
 def test_bad_input_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"folder: .* holds no scorer.safetensors"):
         load_scorer(tmp_path)
-    with pytest.raises(ValueError, match=r"images: got shape \(1, 1, 64, 64\), expected three channels"):
-        load_scorer().probabilities(torch.zeros(1, 1, 64, 64))
+    with pytest.raises(ValueError, match=r"images: got shape \(1, 2, 64, 64\), expected one or three channels"):
+        load_scorer().probabilities(torch.zeros(1, 2, 64, 64))
