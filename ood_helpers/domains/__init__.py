@@ -18,7 +18,9 @@ def list_domains() -> list[str]:
     return [*drawn.DRAWN, *real.REAL]
 
 
-def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 0) -> torch.Tensor:
+def load_domain(
+    name, n: int = 200, size: int = 64, seed: int = 0, start: int = 0, *, blank: float | None = None
+) -> torch.Tensor:
     """Return images of a domain.
 
     Parameters
@@ -35,6 +37,9 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
         Which images: the pictures drawn, or the order in which real images are taken.
     start : int
         Number of the first image, to take a long series piece by piece.
+    blank : float, optional
+        For a folder of FITS files only: brightness in MJy/sr of pixels without a measurement. By default a map that has
+        such pixels, in its central square at this size, is refused.
 
     Returns
     -------
@@ -47,10 +52,12 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
     FileNotFoundError
         If ``name`` is neither a known domain nor a folder, or the folder holds no image.
     ValueError
-        If ``n``, ``size`` or ``seed`` is out of range, a folder or data set has fewer than ``n`` images, or
-        a file cannot be read (it is named).
+        If ``n``, ``size`` or ``seed`` is out of range, a folder or data set has fewer than ``n`` images, a file cannot
+        be read (it is named), or ``blank`` is given for anything but FITS files.
     """
     _check_name(name)
+    if blank is not None and (name in list_domains() or _kind(name) is not fits):
+        raise ValueError(f"blank: got {blank!r} for {str(name)!r}, expected None, except for a folder of FITS files")
     chosen = _numbers(n, start)
     size, seed = check_integer("size", size, 8), check_integer("seed", seed, 0)
     if name in drawn.DRAWN:
@@ -58,7 +65,8 @@ def load_domain(name, n: int = 200, size: int = 64, seed: int = 0, start: int = 
     elif name in real.REAL:
         images = real.REAL[name].pictures(chosen, size, seed)
     else:
-        images = _kind(name).pictures(_folder(name), chosen, size, seed)
+        kind = _kind(name)
+        images = kind.pictures(_folder(name), chosen, size, seed, **({"blank": blank} if kind is fits else {}))
     return torch.from_numpy(np.ascontiguousarray(images)).mul_(2).sub_(1)
 
 

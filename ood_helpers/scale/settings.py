@@ -120,6 +120,7 @@ def new_images(model, domain, options, folder: Path) -> list[Path]:
 def say(text: str) -> None:
     """Print once, whatever the number of processes."""
     if rank_and_world()[0] == 0:
-        if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        code = getattr(sys.stdout, "encoding", None) or "utf-8"  # a notebook may have no stdout
+        if code.lower().replace("-", "") != "utf8":
             text = text.translate(PLAIN).encode("ascii", "replace").decode()
         print(text, flush=True)
