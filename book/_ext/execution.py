@@ -172,8 +172,9 @@ def missing(folder: Path, names: list[str], settings) -> list[str]:
 
 def run_ahead(app, env, docnames: list[str]) -> None:
     """Begin to run what is to be run, and let MyST-NB take it from there."""
-    if not hasattr(env, "stopped"):
-        env.stopped, env.shared = {}, {}
+    for kept in ("stopped", "shared"):  # with the pages, from build to build
+        if not hasattr(env, kept):
+            setattr(env, kept, {})
     folder, settings = Path(app.srcdir), env.mystnb_config
     names = missing(folder, sorted(name for name in docnames if name.startswith(NOTEBOOKS)), settings)
     if not names:
@@ -321,4 +322,5 @@ def setup(app):
     app.connect("env-get-outdated", run_again)
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_accounts)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    # not read in processes that Sphinx forks: the threads that run notebooks would stay behind
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

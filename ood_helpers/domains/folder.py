@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -60,7 +61,12 @@ def choose(folder: Path, numbers: range, seed: int) -> list[Path]:
 
 def pictures(folder: Path, numbers: range, size: int, seed: int) -> np.ndarray:
     """Read some of a folder's images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
-    return np.stack([read_image(file, size, folder) for file in choose(folder, numbers, seed)])
+
+    @cache
+    def white() -> float:
+        return _white(stamps(files(folder)))
+
+    return np.stack([read_image(file, size, white) for file in choose(folder, numbers, seed)])
 
 
 def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]:
@@ -68,12 +74,11 @@ def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]
     return {"file": np.array([str(file) for file in choose(folder, numbers, seed)])}
 
 
-def read_image(file: Path, size: int, folder: Path | None = None) -> np.ndarray:
+def read_image(file: Path, size: int, white: Callable[[], float]) -> np.ndarray:
     """Read one image as float32 ``(3, size, size)`` in ``[0, 1]``.
 
     It is turned upright, flattened onto white, cropped to its center square and resized with an antialiasing
-    Lanczos filter. Images of fractions or of 32-bit integers do not tell what white is: of 1, 255 and 65,535 it is the
-    smallest that no such image of the folder exceeds.
+    Lanczos filter. Images of fractions or of 32-bit integers do not tell what white is; ``white()`` does.
 
     Raises
     ------
@@ -84,8 +89,7 @@ def read_image(file: Path, size: int, folder: Path | None = None) -> np.ndarray:
         with Image.open(file) as image:
             image.load()
             image = _upright(image)
-            white = _white(stamps(files(folder or file.parent))) if image.mode in ("I", "F") else None
-            rgb = to_rgb(image, white)
+            rgb = to_rgb(image, white() if image.mode in ("I", "F") else None)
     except UNREADABLE as error:
         raise ValueError(f"name: {str(file)!r} cannot be read as an image ({error})") from error
     square = ImageOps.fit(rgb, (size, size), Image.LANCZOS)
@@ -102,12 +106,15 @@ def _upright(image: Image.Image) -> Image.Image:
 
 @cache
 def _white(stamps: tuple) -> float:
-    """What white is in those images that do not tell."""
+    """What white is in those images that do not tell: of 1, 255 and 65,535 the smallest that none of them exceeds."""
     largest = 0.0
     for file, *_ in stamps:
-        with Image.open(file) as image:
-            if image.mode in ("I", "F"):
-                largest = max(largest, float(np.nanmax(np.asarray(image))))
+        try:
+            with Image.open(file) as image:
+                if image.mode in ("I", "F"):
+                    largest = max(largest, float(np.nanmax(np.asarray(image))))
+        except UNREADABLE:
+            continue  # it is named when it is asked for
     return next((scale for scale in SCALES if largest <= scale), largest)
 
 

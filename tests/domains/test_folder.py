@@ -207,3 +207,10 @@ def test_a_fingerprint_is_of_contents_and_not_of_places(tmp_path):
     assert before == domain_fingerprint(tmp_path / "two") != domain_fingerprint("dog") == ""
     flat(tmp_path / "one" / "a.bmp", 255)  # of the same size
     assert domain_fingerprint(tmp_path / "one") != before
+
+
+def test_a_damaged_neighbor_is_no_reason_to_refuse_a_deep_image(tmp_path):
+    flat(tmp_path / "a.tif", 0.5, "F")
+    (tmp_path / "b.tif").write_bytes(b"no image")
+    seed = next(k for k in range(9) if ood.domain_parameters(tmp_path, 1, k)["file"][0].endswith("a.tif"))
+    assert ood.load_domain(tmp_path, 1, 16, seed).mean() == pytest.approx(0, abs=1 / 127)
