@@ -38,11 +38,7 @@ from diffusers import (
 from speed import machine, odeint
 
 import ood_helpers as ood
-from ood_helpers.kernels.levels import Level
-from ood_helpers.kernels.runtime import PRECISIONS
-from ood_helpers.kernels.steps import dpm2m
-from ood_helpers.models.frozen import fingerprint
-from ood_helpers.models.schedules import timestep_at
+from ood_helpers import PRECISIONS, Level, dpm2m, fingerprint, timestep_at
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 WANTED = {"latent": 1e-2, "mae": 2e-3}

@@ -20,16 +20,10 @@ import pandas as pd
 import torch
 
 import ood_helpers as ood
-from ood_helpers.baselines.diffusionclip import diffusion_clip, translate
-from ood_helpers.baselines.vanilla import fine_tune
+from ood_helpers import GALAXIES, fingerprint, load_scorer, operations, save_sheet
+from ood_helpers.astro import brightness, dust_statistics, fit_stretch, morphology, to_flux, to_images
+from ood_helpers.baselines import diffusion_clip, fine_tune, translate
 from ood_helpers.domains import drawn
-from ood_helpers.domains.bands import fit_stretch, to_flux, to_images
-from ood_helpers.evaluation.dust import dust_statistics
-from ood_helpers.evaluation.morphology import brightness, morphology
-from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
-from ood_helpers.models.frozen import fingerprint
-from ood_helpers.models.operations import operations
-from ood_helpers.pages.figures import save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "astrophysics"
 MODEL, T = "toy-dog", 800

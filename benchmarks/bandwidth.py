@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 import ood_helpers as ood
-from ood_helpers.models.frozen import fingerprint
-from ood_helpers.pages.figures import read_sheet, save_sheet
+from ood_helpers import fingerprint, read_sheet, save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "bandwidth.json"
 UNSEEN = ("cat", "face", "church", "bedroom", "galaxy", "radiation")

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import ood_helpers as ood
-from ood_helpers.models.frozen import fingerprint
+from ood_helpers import fingerprint
 
 RESULTS = Path(__file__).parent / "results" / "diversity.json"
 SAMPLERS = {

@@ -32,15 +32,17 @@ from pathlib import Path
 import torch
 
 import ood_helpers as ood
-from ood_helpers.baselines.asyrp import Interval, asyrp_denoise, train_asyrp
-from ood_helpers.baselines.diffusionclip import diffusion_clip, translate
-from ood_helpers.baselines.vanilla import fine_tune
-from ood_helpers.evaluation.distances import features_of
-from ood_helpers.evaluation.scorer import load_scorer
-from ood_helpers.kernels.runtime import PRECISIONS, network_dtype
-from ood_helpers.models.frozen import fingerprint
-from ood_helpers.models.operations import operations
-from ood_helpers.pages.figures import read_sheet, save_sheet
+from ood_helpers import (
+    PRECISIONS,
+    features_of,
+    fingerprint,
+    load_scorer,
+    network_dtype,
+    operations,
+    read_sheet,
+    save_sheet,
+)
+from ood_helpers.baselines import Interval, asyrp_denoise, diffusion_clip, fine_tune, train_asyrp, translate
 
 RESULTS = Path(__file__).parent / "results"
 BASES = {"toy-dog": "dog", "toy-face": "face", "toy-church": "church", "toy-bedroom": "bedroom"}

@@ -64,9 +64,7 @@ def _clocks():
 
 def ours(x, stages):
     """Every row from one Gram matrix."""
-    from ood_helpers.latents.geometry import _triangle_angles, geometry
-    from ood_helpers.latents.gram import gram
-    from ood_helpers.latents.separability import center_distance_of, separability_of
+    from ood_helpers import _triangle_angles, center_distance_of, geometry, gram, separability_of
 
     half = len(x) // 2
     g = stages.run("Gram matrix", gram, x[:half], x[half:])
@@ -126,7 +124,7 @@ def our_classifier(x, stages):
     """The classifier alone, with its predictions."""
     from sklearn.svm import SVC
 
-    from ood_helpers.latents.gram import gram
+    from ood_helpers import gram
 
     train, test, labels = _split(x)
     half = len(x) // 2

@@ -20,11 +20,8 @@ import torch
 from diffusers import DDPMScheduler
 
 import ood_helpers as ood
-from ood_helpers.evaluation.distances import features_of
-from ood_helpers.kernels.losses import variational_bound
-from ood_helpers.kernels.runtime import PRECISIONS
-from ood_helpers.models.frozen import fingerprint
-from ood_helpers.models.schedules import alphas_cumprod, timestep_at
+from ood_helpers import PRECISIONS, alphas_cumprod, features_of, fingerprint, timestep_at
+from ood_helpers.training import variational_bound
 
 RESULTS = Path(__file__).parent / "results" / "model_design.json"
 TARGETS = ("cat", "church", "galaxy", "radiation")

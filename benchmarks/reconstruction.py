@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import ood_helpers as ood
-from ood_helpers.models.frozen import fingerprint
+from ood_helpers import fingerprint
 
 RESULTS = Path(__file__).parent / "results" / "reconstruction.json"
 SETTINGS = {  # the same number of evaluations: DPM-Solver-2M makes one more than its steps, each way

@@ -17,9 +17,7 @@ import numpy as np
 import torch
 
 import ood_helpers as ood
-from ood_helpers.evaluation.distances import features_of
-from ood_helpers.evaluation.diversity import double_exposures
-from ood_helpers.models.frozen import fingerprint
+from ood_helpers import double_exposures, features_of, fingerprint
 
 RESULTS = Path(__file__).parent / "results" / "samplers.json"
 UNSEEN = ("cat", "face", "church", "bedroom", "galaxy", "radiation")

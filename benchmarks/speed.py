@@ -40,9 +40,7 @@ import torch
 from diffusers import DDIMInverseScheduler, DDPMScheduler, DPMSolverMultistepInverseScheduler, UNet2DModel
 
 import ood_helpers as ood
-from ood_helpers.kernels.runtime import PRECISIONS, network_dtype
-from ood_helpers.models.loading import freeze
-from ood_helpers.models.schedules import timestep_at
+from ood_helpers import PRECISIONS, freeze, network_dtype, timestep_at
 
 try:
     from torchdiffeq import odeint

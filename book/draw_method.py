@@ -58,7 +58,7 @@ def draw(model, path: Path) -> None:
     page.text(0.03, 0.236, "One frozen model,", fontsize=14, weight="bold", color=BLUE, va="center")
     page.text(0.03, 0.211, "trained on drawn dogs only", fontsize=12, color=INK, va="center")
     for k, dog in enumerate(ood.fresh_images(model, 3, generator=torch.Generator().manual_seed(4), progress=False)):
-        put(figure, figures.to_picture(dog), 0.235 + 0.064 * k, 0.196, 0.058)
+        put(figure, ood.to_picture(dog), 0.235 + 0.064 * k, 0.196, 0.058)
     page.text(
         0.45, 0.236, r"up: invert, $\mathrm{d}y/\mathrm{d}\sigma=\varepsilon_\theta(x_t,t)$", fontsize=13, va="center"
     )
@@ -73,7 +73,7 @@ def draw(model, path: Path) -> None:
             x, color = left + k * (side + gap), ORANGE if k == 1 else INK
             line = 3 if k == 1 else 0.8
             put(figure, figures.latent_picture(latent), x, 0.31, side, color, line)
-            put(figure, figures.to_picture(picture), x, 0.045, side, color, line)
+            put(figure, ood.to_picture(picture), x, 0.045, side, color, line)
             style = "-|>" if k == 1 else "<|-|>"
             arrow = {"arrowstyle": style, "color": color, "lw": 2.2, "mutation_scale": 18}
             for top, bottom in ((0.307, 0.266), (0.184, 0.14)):

@@ -1,68 +1,112 @@
 """The public names; `lazy_loader` reads where each one lives, type checkers and completion read what it is."""
 
+from . import astro as astro
+from . import baselines as baselines
+from . import opinion as opinion
+from . import pages as pages
+from . import scale as scale
+from . import theory as theory
+from . import training as training
+from .domains import domain_fingerprint as domain_fingerprint
 from .domains import domain_parameters as domain_parameters
 from .domains import list_domains as list_domains
 from .domains import load_domain as load_domain
+from .domains.drawn import dust_maps as dust_maps
+from .domains.folder import listing as listing
+from .domains.folder import stamps as stamps
+from .domains.pictures import read_sheet as read_sheet
+from .domains.pictures import save_sheet as save_sheet
+from .domains.pictures import to_picture as to_picture
+from .domains.real import draw as draw
+from .domains.skies import GALAXY_KINDS as GALAXY_KINDS
+from .domains.skies import random_field as random_field
+from .evaluation.distances import features_of as features_of
 from .evaluation.distances import frechet_distance as frechet_distance
+from .evaluation.distances import inception as inception
 from .evaluation.distances import kernel_distance as kernel_distance
+from .evaluation.diversity import composites as composites
 from .evaluation.diversity import diversity as diversity
+from .evaluation.diversity import double_exposures as double_exposures
 from .evaluation.diversity import novelty as novelty
+from .evaluation.interference import Bandwidth as Bandwidth
 from .evaluation.interference import bandwidth as bandwidth
+from .evaluation.interference import capture_odds as capture_odds
 from .evaluation.interference import interference_rate as interference_rate
-from .evaluation.reconstruction import (
-    latent_error as latent_error,
-)
-from .evaluation.reconstruction import (
-    reconstruction_error as reconstruction_error,
-)
-from .evaluation.reconstruction import (
-    round_trip as round_trip,
-)
+from .evaluation.mixing import Chain as Chain
+from .evaluation.mixing import mixing_step as mixing_step
+from .evaluation.mixing import radius_along as radius_along
+from .evaluation.reconstruction import latent_error as latent_error
+from .evaluation.reconstruction import reconstruction_error as reconstruction_error
+from .evaluation.reconstruction import round_trip as round_trip
+from .evaluation.scorer import GALAXIES as GALAXIES
+from .evaluation.scorer import DomainScorer as DomainScorer
 from .evaluation.scorer import load_scorer as load_scorer
 from .evaluation.structure import edge_similarity as edge_similarity
+from .kernels.levels import Level as Level
 from .kernels.levels import generation_levels as generation_levels
 from .kernels.levels import inversion_levels as inversion_levels
-from .kernels.walk import (
-    denoise as denoise,
-)
-from .kernels.walk import (
-    fresh_images as fresh_images,
-)
-from .kernels.walk import (
-    invert as invert,
-)
-from .kernels.walk import (
-    path as path,
-)
-from .kernels.walk import (
-    predicted_images as predicted_images,
-)
+from .kernels.runtime import PRECISIONS as PRECISIONS
+from .kernels.runtime import choose_batch_size as choose_batch_size
+from .kernels.runtime import has_bfloat16_units as has_bfloat16_units
+from .kernels.runtime import network_dtype as network_dtype
+from .kernels.steps import ddim as ddim
+from .kernels.steps import ddim_eta as ddim_eta
+from .kernels.steps import dpm2m as dpm2m
+from .kernels.steps import unipc as unipc
+from .kernels.walk import denoise as denoise
+from .kernels.walk import fresh_images as fresh_images
+from .kernels.walk import image_streams as image_streams
+from .kernels.walk import invert as invert
+from .kernels.walk import noise_like as noise_like
+from .kernels.walk import path as path
+from .kernels.walk import predicted_images as predicted_images
+from .kernels.walk import walk as walk
+from .latents.acceptance import calibrate as calibrate
+from .latents.gaussianity import Gaussianity as Gaussianity
 from .latents.gaussianity import gaussianity as gaussianity
+from .latents.geometry import Geometry as Geometry
+from .latents.geometry import Spread as Spread
 from .latents.geometry import geometry as geometry
+from .latents.gram import Gram as Gram
 from .latents.gram import gram as gram
+from .latents.gram import trace_of_product as trace_of_product
+from .latents.gram import trace_of_square as trace_of_square
+from .latents.inverted import BATCH as BATCH
+from .latents.inverted import batch_of_images as batch_of_images
 from .latents.inverted import climbing_latents as climbing_latents
 from .latents.inverted import inverted_latents as inverted_latents
+from .latents.inverted import open_store as open_store
 from .latents.samplers import lerp as lerp
 from .latents.samplers import sample_latents as sample_latents
 from .latents.samplers import slerp as slerp
+from .latents.separability import CenterDistance as CenterDistance
 from .latents.separability import center_distance as center_distance
+from .latents.separability import center_distance_of as center_distance_of
 from .latents.separability import separability as separability
+from .latents.separability import separability_of as separability_of
+from .latents.spectrum import covariance_eigenvalues as covariance_eigenvalues
+from .latents.spectrum import effective_dimension as effective_dimension
+from .latents.spectrum import marchenko_pastur as marchenko_pastur
+from .latents.spectrum import power_spectrum as power_spectrum
 from .latents.store import LatentStore as LatentStore
+from .latents.transfer import blend as blend
 from .latents.transfer import transfer as transfer
 from .models.closed_form import gaussian_model as gaussian_model
 from .models.frozen import CountedModel as CountedModel
 from .models.frozen import FrozenModel as FrozenModel
-from .models.loading import (
-    list_models as list_models,
-)
-from .models.loading import (
-    load_model as load_model,
-)
-from .models.loading import (
-    model_record as model_record,
-)
-from .models.loading import (
-    save_model as save_model,
-)
+from .models.frozen import NetworkPredictor as NetworkPredictor
+from .models.frozen import fingerprint as fingerprint
+from .models.loading import freeze as freeze
+from .models.loading import list_models as list_models
+from .models.loading import load_model as load_model
+from .models.loading import model_record as model_record
+from .models.loading import save_model as save_model
+from .models.operations import gradient_operations as gradient_operations
+from .models.operations import measured_operations as measured_operations
+from .models.operations import operations as operations
+from .models.operations import paid as paid
+from .models.operations import spend as spend
+from .models.schedules import alphas_cumprod as alphas_cumprod
+from .models.schedules import timestep_at as timestep_at
 
 __version__: str

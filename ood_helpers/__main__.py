@@ -251,8 +251,8 @@ def _out_of_memory(options, error: Exception) -> int:
 def _train(options) -> int:
     import torch
 
-    from .training.scorer import EMBEDDING, GALAXIES, train_scorer
-    from .training.toys import train
+    from . import GALAXIES
+    from .training import EMBEDDING, train, train_scorer
 
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,6 +1,7 @@
 """The house: rooms import only from rooms before them, and importing the package costs nothing."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,44 +11,82 @@ import pytest
 import ood_helpers
 
 PACKAGE = Path(ood_helpers.__file__).parent
-ROOMS = [
-    "checks",
-    "files",
-    "models",
-    "domains",
-    "kernels",
-    "latents",
-    "evaluation",
-    "baselines",
-    "pages",
-    "opinion",
-    "training",
-    "scale",
-    "__main__",
-]
+FOUNDATION = ["checks", "files"]
+CORE = ["models", "domains", "kernels", "latents", "evaluation"]
+SATELLITES = ["theory", "training", "baselines", "astro", "opinion", "pages", "scale", "__main__"]
+ROOMS = [*FOUNDATION, *CORE, *SATELLITES]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room(parts):
-    return parts[0].removesuffix(".py")
+NOTEBOOKS = sorted((PACKAGE.parent / "notebooks").glob("*.ipynb"))
 
 
-def imported_rooms(path):
-    """Rooms of this package that a file imports, anywhere in it."""
-    package = list(path.relative_to(PACKAGE).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
+def imports(source, package=()):
+    """Modules that a program imports, relative to this package, each with the names taken from it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            base = ["ood_helpers", *package][: len(package) + 2 - node.level] if node.level else []
             module = [*base, *(node.module.split(".") if node.module else [])]
-            yield from [module[0]] if module else [alias.name for alias in node.names]
+            if module[:1] == ["ood_helpers"]:
+                yield module[1:], [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("ood_helpers."):
+                    yield alias.name.split(".")[1:], []
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if p.parent != PACKAGE or p.name != "__init__.py"], ids=lambda p: p.name
-)
+def rooms_of(path):
+    """The room that a file is in, and each import with the room that it leads to."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    for module, names in imports(path.read_text(), parts[:-1]):
+        rooms = [module[0]] if module else [name if name in ROOMS else PUBLIC.get(name, name) for name in names]
+        for room in rooms:
+            yield parts[0], room, module, names
+
+
+def stub_rooms():
+    """The room of each public name of the package."""
+    for module, names in imports((PACKAGE / "__init__.pyi").read_text()):
+        yield from ((name, module[0] if module else name) for name in names)
+
+
+PUBLIC = dict(stub_rooms())
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != PACKAGE or p.name == "__main__.py"], ids=str)
 def test_imports_go_one_way(path):
-    here = ROOMS.index(room(path.relative_to(PACKAGE).parts))
-    assert {name for name in imported_rooms(path) if ROOMS.index(name) > here} == set()
+    for here, room, module, names in rooms_of(path):
+        assert ROOMS.index(room) <= ROOMS.index(here), (module, names)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent.name in SATELLITES], ids=str)
+def test_satellites_stand_on_public_names_alone(path):
+    for here, room, module, names in rooms_of(path):
+        if room in (here, *FOUNDATION):
+            continue
+        if room in CORE:
+            assert not module and set(names) <= PUBLIC.keys(), (module, names)
+        else:
+            assert module == [room] or not module, (module, names)
+
+
+def test_the_core_knows_no_satellite():
+    for path in FILES:
+        if path.parent.name in CORE:
+            assert {room for _, room, _, _ in rooms_of(path)} <= {*FOUNDATION, *CORE}, path
+
+
+def cells(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            yield "\n".join(line for line in "".join(cell["source"]).splitlines() if not line.lstrip().startswith("%"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_reach_into_no_module(path):
+    for source in cells(path):
+        for module, names in imports(source):
+            assert module in ([], ["pages"]) or module == ["__main__"], (module, names)
 
 
 def test_importing_the_package_loads_nothing_heavy_and_changes_nothing():

@@ -15,15 +15,15 @@ import ood_helpers as ood
 from ood_helpers.baselines.asyrp import Interval, asyrp_denoise, train_asyrp
 from ood_helpers.baselines.diffusionclip import diffusion_clip, translate
 from ood_helpers.baselines.vanilla import fine_tune
+from ood_helpers.evaluation import mixing as chain
 from ood_helpers.evaluation.distances import features_of
 from ood_helpers.kernels.levels import generation_levels, inversion_levels
-from ood_helpers.kernels.losses import variational_bound
 from ood_helpers.kernels.steps import ddim_fixed_point
 from ood_helpers.kernels.walk import SOLVERS
-from ood_helpers.latents import chain
 from ood_helpers.latents.acceptance import calibrate
 from ood_helpers.models.frozen import NetworkPredictor, fingerprint
 from ood_helpers.models.loading import freeze
+from ood_helpers.training.losses import variational_bound
 from ood_helpers.training.toys import Recipe, build_network, build_scheduler
 
 QUIET = {"precision": "float32", "progress": False}

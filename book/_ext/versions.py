@@ -33,7 +33,7 @@ def precision() -> str:
     """Say in which precision networks run here where a chapter does not ask for one."""
     import torch
 
-    from ood_helpers.kernels.runtime import has_bfloat16_units
+    from ood_helpers import has_bfloat16_units
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lower = "bfloat16, for which this device has units" if has_bfloat16_units(device) else "float32"

@@ -25,13 +25,22 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
+from .. import (
+    FrozenModel,
+    NetworkPredictor,
+    choose_batch_size,
+    ddim,
+    ddim_eta,
+    fingerprint,
+    generation_levels,
+    image_streams,
+    invert,
+    network_dtype,
+    noise_like,
+    spend,
+    walk,
+)
 from ..checks import check_batch, check_images, check_integer, check_number
-from ..kernels.levels import generation_levels
-from ..kernels.runtime import choose_batch_size, network_dtype
-from ..kernels.steps import ddim, ddim_eta
-from ..kernels.walk import image_streams, invert, noise_like, walk
-from ..models.frozen import FrozenModel, NetworkPredictor, fingerprint
-from ..models.operations import spend
 from .diffusionclip import wanted_direction
 from .embedding import Embedding, direction_loss, scorer_embedding
 from .tuning import Budget, descend

@@ -10,12 +10,8 @@ from collections.abc import Callable
 
 import torch
 
+from .. import FrozenModel, ddim, denoise, generation_levels, invert, network_dtype, walk
 from ..checks import check_images, check_integer, check_number
-from ..kernels.levels import generation_levels
-from ..kernels.runtime import network_dtype
-from ..kernels.steps import ddim
-from ..kernels.walk import denoise, invert, walk
-from ..models.frozen import FrozenModel
 from .embedding import Embedding, direction_loss, image_direction, scorer_embedding
 from .tuning import Budget, Tuned, descend, frozen_again, trainable_copy
 

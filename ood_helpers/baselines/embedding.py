@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from .. import load_scorer
 from ..checks import check_images
-from ..evaluation.scorer import load_scorer
 
 SHIPPED = Path(__file__).parent / "domain-embedding"
 Embedding = Callable[[torch.Tensor], torch.Tensor]

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from tqdm import tqdm
 
+from .. import FrozenModel, NetworkPredictor, measured_operations, paid
 from ..checks import check_integer, check_number
-from ..models.frozen import FrozenModel, NetworkPredictor
-from ..models.operations import measured_operations, paid
 
 
 @dataclass(frozen=True, eq=False)

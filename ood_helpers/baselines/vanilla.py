@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from .. import FrozenModel, network_dtype
 from ..checks import check_choice, check_images, check_integer, check_number
-from ..kernels.losses import LOSSES, noised, training_loss
-from ..kernels.runtime import network_dtype
-from ..models.frozen import FrozenModel
+from ..training import LOSSES, noised, training_loss
 from .tuning import Budget, Tuned, descend, frozen_again, trainable_copy
 
 

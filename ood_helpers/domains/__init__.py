@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..checks import check_integer
-from . import drawn, fits, folder, real
+from ..checks import check_choice, check_integer
+from . import drawn, folder, real
+
+fits = import_module("ood_helpers.astro.fits")
 
 
-def list_domains() -> list[str]:
-    """Names that :func:`load_domain` knows, the in-domain ``dog`` first."""
-    return [*drawn.DRAWN, *real.REAL]
+KINDS = {"drawn": tuple(drawn.DRAWN), "real": tuple(real.REAL)}
+
+
+def list_domains(kind: str | None = None) -> list[str]:
+    """Names that :func:`load_domain` knows, the in-domain ``dog`` first; of ``kind`` "drawn" or "real", or all."""
+    if kind is None:
+        return [name for names in KINDS.values() for name in names]
+    check_choice("kind", kind, KINDS)
+    return list(KINDS[kind])
 
 
 def load_domain(
@@ -28,7 +37,7 @@ def load_domain(
     name : str or pathlib.Path
         One of :func:`list_domains`, or the path of a folder of image files (searched with its subfolders;
         each image is turned upright by its EXIF tag, flattened onto white if it is transparent, cropped to its
-        center square and resized with antialiasing), or of a folder of FITS files (`ood_helpers.domains.fits`).
+        center square and resized with antialiasing), or of a folder of FITS files (`ood_helpers.astro.fits`).
     n : int
         Number of images.
     size : int

@@ -1,1 +1,5 @@
-"""What people see in generated images: a blinded study of opinions, its analysis, and how many raters it takes."""
+"""A blinded opinion study: prepare, panel, read, means with intervals, agreement, power."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -354,7 +354,7 @@ def report(*verdicts: Verdict) -> None:
     """
     from IPython.display import display
 
-    from ..models.operations import operations  # brings torch, which the pages of the book do without
+    from .. import operations
 
     bundle = {"text/html": to_html(verdicts), "text/plain": to_text(verdicts)}
     told = {"verdicts": [asdict(verdict) for verdict in verdicts], "operations": operations()}

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 import torch
 
-from ..latents.inverted import climbing_latents, inverted_latents
-from ..models.operations import operations
+from .. import climbing_latents, inverted_latents, operations
 
 FOLDER = "../_build/latents"
 SEED = 2

@@ -8,12 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..latents.gaussianity import Gaussianity
-from ..latents.geometry import Geometry
-from ..latents.null import center_noise, gaussian_geometry, spherical_reading
-from ..latents.separability import CenterDistance
-from ..latents.separation import centroid_accuracy, pair_accuracy
-from ..models.frozen import FrozenModel, fingerprint
+from .. import CenterDistance, FrozenModel, Gaussianity, Geometry, fingerprint
+from ..theory import center_noise, centroid_accuracy, gaussian_geometry, pair_accuracy, spherical_reading
 from . import paper
 
 

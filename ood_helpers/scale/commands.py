@@ -14,7 +14,7 @@ import ood_helpers as ood
 from ..checks import check_integer
 from ..files import write_whole
 from .settings import check_drawing, drawn, inverted, model_of, new_images, say, walk_of, writable
-from .tables import table as table  # the fourth command
+from .tables import table as table
 from .units import rank_and_world
 
 SHOWN = 64  # images whose round trip and interference the study measures

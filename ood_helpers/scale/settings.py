@@ -11,11 +11,9 @@ import torch
 
 import ood_helpers as ood
 
+from .. import domain_fingerprint, domain_parameters, fingerprint, load_model
 from ..checks import check_device, check_integer
-from ..domains import domain_fingerprint, domain_parameters
 from ..files import write_whole
-from ..models.frozen import fingerprint
-from ..models.loading import load_model
 from .shared import denoise_together, invert_together
 from .units import launch_note, local_device, rank_and_world
 

@@ -12,12 +12,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from .. import BATCH, LatentStore, batch_of_images, denoise, invert, open_store, reconstruction_error
 from ..checks import check_integer
-from ..evaluation.reconstruction import reconstruction_error
 from ..files import write_whole
-from ..kernels.walk import denoise, invert
-from ..latents.inverted import BATCH, batch_of_images, open_store
-from ..latents.store import LatentStore
 from .units import alone, rank_and_world, work
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 import ood_helpers as ood
 
-from ..evaluation.distances import features_of, inception
+from .. import features_of, inception
 from ..files import write_whole
 from ..pages import tables
 from .settings import check_drawing, enough, inverted, model_of, new_images, say, walk_of, writable

@@ -8,10 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from ..domains import load_domain
-from ..evaluation.distances import features_of, frechet_distance
-from ..kernels.walk import fresh_images
-from ..models.frozen import FrozenModel
+from .. import FrozenModel, features_of, frechet_distance, fresh_images, load_domain
 
 HELD_OUT_SEED, FLOOR_SEED = 77, 78
 

@@ -18,11 +18,9 @@ from scipy import optimize
 from torch.nn import functional
 from tqdm import tqdm
 
+from .. import GALAXY_KINDS, DomainScorer, domain_parameters, list_domains, random_field
 from ..checks import check_choice
-from ..domains import drawn
-from ..domains.skies import GALAXY_KINDS, random_field
-from ..evaluation.scorer import DomainScorer
-from .toys import TRAINING_SEED
+from .toys import TRAINING_SEED, pictures_as_bytes
 
 NONE = -1  # the label of a picture that shows none of the classes
 
@@ -123,27 +121,27 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, generator: torch.Generat
 def names_of(recipe: ScorerRecipe) -> tuple[str, ...]:
     """Return the names of the classes."""
     check_choice("classes", recipe.classes, ("domains", "galaxies"))
-    return tuple(drawn.DRAWN) if recipe.classes == "domains" else GALAXY_KINDS
+    return tuple(list_domains("drawn")) if recipe.classes == "domains" else GALAXY_KINDS
 
 
 def pictures_of(recipe: ScorerRecipe, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw ``n`` pictures of each class, of galaxies on average: uint8 ``(k n, 3, size, size)`` and their labels."""
     if recipe.classes == "galaxies":
-        numbers = range(n * len(GALAXY_KINDS))
-        labels = torch.from_numpy(drawn.parameters("galaxy", numbers, seed)["kind"])
-        return _bytes(drawn.pictures("galaxy", numbers, recipe.size, seed)), labels
-    drawings = [drawn.pictures(name, range(n), recipe.size, seed) for name in drawn.DRAWN]
-    return torch.cat([_bytes(part) for part in drawings]), torch.arange(len(drawings)).repeat_interleave(n)
+        count = n * len(GALAXY_KINDS)
+        labels = torch.from_numpy(domain_parameters("galaxy", count, seed)["kind"])
+        return pictures_as_bytes("galaxy", count, recipe.size, seed), labels
+    drawings = [pictures_as_bytes(name, n, recipe.size, seed) for name in list_domains("drawn")]
+    return torch.cat(drawings), torch.arange(len(drawings)).repeat_interleave(n)
 
 
 def others_of(recipe: ScorerRecipe, n: int, seed: int) -> torch.Tensor:
     """Draw ``n`` pictures without a galaxy: uint8 ``(n, 3, size, size)``, other domains and then clouds and noise."""
-    names = [name for name in drawn.DRAWN if name != "galaxy"]
+    names = [name for name in list_domains("drawn") if name != "galaxy"]
     shares = [len(part) for part in np.array_split(range(n // 2), len(names))]
-    drawings = [drawn.pictures(name, range(k), recipe.size, seed) for name, k in zip(names, shares, strict=True) if k]
+    drawings = [pictures_as_bytes(name, k, recipe.size, seed) for name, k in zip(names, shares, strict=True) if k]
     rng = np.random.default_rng([seed, n])
     clouds = np.stack([_cloud(rng, recipe.size) for _ in range(n - n // 2)])
-    return torch.cat([_bytes(part) for part in [*drawings, clouds]])
+    return torch.cat([*drawings, torch.from_numpy((clouds * 255).round().astype(np.uint8))])
 
 
 def _cloud(rng, size: int) -> np.ndarray:
@@ -152,10 +150,6 @@ def _cloud(rng, size: int) -> np.ndarray:
     field = np.stack([random_field(int(rng.integers(2**31)), slope, size) for _ in range(3)])
     mixed = np.sqrt(gray) * field[:1] + np.sqrt(1 - gray) * field
     return np.clip(rng.uniform(0, 1, (3, 1, 1)) + contrast * mixed, 0, 1)
-
-
-def _bytes(pictures: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy((pictures * 255).round().astype(np.uint8))
 
 
 def batch_at(step: int, pictures, labels, recipe: ScorerRecipe) -> tuple[torch.Tensor, torch.Tensor]:

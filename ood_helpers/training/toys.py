@@ -15,25 +15,27 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import diffusers
-import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
+from .. import (
+    FrozenModel,
+    alphas_cumprod,
+    freeze,
+    fresh_images,
+    gradient_operations,
+    has_bfloat16_units,
+    load_domain,
+    save_sheet,
+    spend,
+)
 from ..checks import check_integer
-from ..domains import drawn
 from ..files import write_whole
-from ..kernels.losses import noised, training_loss
-from ..kernels.runtime import has_bfloat16_units
-from ..kernels.walk import fresh_images
-from ..models.frozen import FrozenModel
-from ..models.loading import freeze
-from ..models.operations import gradient_operations, spend
-from ..models.schedules import alphas_cumprod
-from ..pages.figures import save_sheet
 from .card import assess, write_card
+from .losses import noised, training_loss
 
 TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
 
@@ -127,10 +129,9 @@ def build_scheduler(recipe: Recipe) -> DDPMScheduler:
     return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, variance_type=variance, clip_sample=True)
 
 
-def training_pictures(recipe: Recipe) -> torch.Tensor:
-    """Draw the training set, uint8 ``(images, 3, size, size)``."""
-    pictures = drawn.pictures(recipe.domain, range(recipe.images), recipe.size, recipe.seed)
-    return torch.from_numpy((pictures * 255).round().astype(np.uint8))
+def pictures_as_bytes(domain: str, n: int, size: int, seed: int) -> torch.Tensor:
+    """Draw pictures to train on, uint8 ``(n, 3, size, size)``."""
+    return load_domain(domain, n, size, seed).add_(1).mul_(127.5).round_().byte()
 
 
 def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -203,7 +204,7 @@ def train(
 
     table, kind = alphas_cumprod(recipe.schedule).to(device), "hybrid" if recipe.learn_sigma else "simple"
     todo = range(record["step"], recipe.steps)
-    pictures = training_pictures(recipe) if todo else None
+    pictures = pictures_as_bytes(recipe.domain, recipe.images, recipe.size, recipe.seed) if todo else None
     lower = has_bfloat16_units(device)  # without such units bfloat16 is many times slower than float32
     shape = (recipe.batch, 3, recipe.size, recipe.size)
     each = gradient_operations(network, torch.empty(shape), torch.zeros(recipe.batch))

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import ood_helpers as ood
+from ood_helpers.astro.galaxies import brightness, spiral_arms
 from ood_helpers.domains.skies import GALAXY_KINDS
-from ood_helpers.evaluation.morphology import brightness, spiral_arms
 from ood_helpers.evaluation.scorer import GALAXIES, load_scorer, recognition
 
 HELD_OUT, N = 77, 360  # a seed of which no picture was used in training

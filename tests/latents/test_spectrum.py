@@ -6,7 +6,6 @@ from scipy import integrate
 
 from ood_helpers.latents.geometry import geometry
 from ood_helpers.latents.gram import gram
-from ood_helpers.latents.null import gaussian_geometry
 from ood_helpers.latents.spectrum import (
     TRACY_WIDOM,
     covariance_eigenvalues,
@@ -15,6 +14,7 @@ from ood_helpers.latents.spectrum import (
     marchenko_pastur,
     power_spectrum,
 )
+from ood_helpers.theory.null import gaussian_geometry
 
 
 def draws(n, d, seed=0):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import ood_helpers as ood
-from ood_helpers.pages import figures
+from ood_helpers.domains import pictures
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "11_paper_scale.ipynb"
 IMAGES = 24
@@ -29,7 +29,7 @@ def place(tiny_pipeline, tmp_path, monkeypatch):
     for name in ("dog", "church", "galaxy"):
         (tmp_path / "domains" / name).mkdir(parents=True)
         for number, image in enumerate(ood.load_domain(name, IMAGES, 16)):
-            figures.save_sheet(image[None], tmp_path / "domains" / name / f"{number:02d}.png", columns=1, zoom=1)
+            pictures.save_sheet(image[None], tmp_path / "domains" / name / f"{number:02d}.png", columns=1, zoom=1)
     monkeypatch.setenv("OOD_PAPER_SCALE", str(tmp_path))
     return tmp_path
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from ood_helpers.latents.concentration import ball_above
+from ood_helpers.domains import pictures
 from ood_helpers.pages import figures
+from ood_helpers.theory.concentration import ball_above
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +48,12 @@ def test_a_contour_map_draws_the_borders_that_lie_inside_it():
 
 def test_a_sheet_is_read_back_as_it_was_written(tmp_path):
     images = torch.rand((6, 3, 8, 8), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    figures.save_sheet(images, tmp_path / "sheet.png", columns=3, zoom=1)
-    sheet = figures.read_sheet(tmp_path / "sheet.png", size=8)
+    pictures.save_sheet(images, tmp_path / "sheet.png", columns=3, zoom=1)
+    sheet = pictures.read_sheet(tmp_path / "sheet.png", size=8)
     assert sheet.shape == (2, 3, 8, 8, 3)
-    assert np.abs(sheet[1, 2] - figures.to_picture(images[5])).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(sheet[1, 2] - pictures.to_picture(images[5])).max() <= 0.5 / 255 + 1e-6
     with pytest.raises(ValueError, match="size: got 7, but the sheet"):
-        figures.read_sheet(tmp_path / "sheet.png", size=7)
+        pictures.read_sheet(tmp_path / "sheet.png", size=7)
 
 
 def test_dots_stand_where_the_values_are_and_the_floor_reaches_where_it_should():

@@ -8,7 +8,7 @@ import pytest
 
 import ood_helpers as ood
 from ood_helpers.__main__ import main
-from ood_helpers.pages import figures
+from ood_helpers.domains import pictures
 
 SIZE, N = 16, 20
 WALK = {"t": 400, "steps": 4, "precision": "float32", "progress": False}
@@ -73,7 +73,7 @@ def test_a_folder_stands_for_a_domain(run, models, tmp_path):
     folder = tmp_path / "my churches"
     folder.mkdir()
     for number, image in enumerate(ood.load_domain("church", N, SIZE, 5)):
-        figures.save_sheet(image[None], folder / f"{number:02d}.png", columns=1, zoom=1)
+        pictures.save_sheet(image[None], folder / f"{number:02d}.png", columns=1, zoom=1)
     status, found = run(2, "--model", str(models[0]), "--own", "dog", "--domain", f"church={folder}")
     assert status == 0 and found.loc["church (OOD)", "data set (paper)"] == "Church"
 

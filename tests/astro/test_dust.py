@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ood_helpers.astro.dust import around, clark_evans, dust_statistics, find_stars, power_spectrum, spectral_slope
 from ood_helpers.domains import drawn
-from ood_helpers.evaluation.dust import around, clark_evans, dust_statistics, find_stars, power_spectrum, spectral_slope
 
 pytest.importorskip("photutils")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ood_helpers.evaluation.survival import survival
+from ood_helpers.astro.surviving import survival
 
 
 def frame(n, seed, shift=0.0, columns=1, missing=0.0):

@@ -7,9 +7,9 @@ import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
 import ood_helpers as ood
-from ood_helpers.kernels.losses import LOSSES, bound_term, noised, prior_term, training_loss, variational_bound
 from ood_helpers.models.loading import freeze
 from ood_helpers.models.schedules import SCHEDULES, alphas_cumprod
+from ood_helpers.training.losses import LOSSES, bound_term, noised, prior_term, training_loss, variational_bound
 
 SHAPE = (3, 4, 4)
 

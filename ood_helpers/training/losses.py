@@ -16,8 +16,8 @@ from itertools import pairwise
 
 import torch
 
+from .. import spend
 from ..checks import check_choice, check_images, check_integer
-from ..models.operations import spend
 
 LOSSES = ("simple", "vlb", "hybrid")
 HYBRID_WEIGHT = 1e-3

@@ -7,9 +7,9 @@ import torch
 from scipy import optimize, special
 
 import ood_helpers as ood
+from ood_helpers.astro.bands import Stretch, to_images
+from ood_helpers.astro.galaxies import ARMS, LIGHT, NOTHING, brightness, morphology, spiral_arms
 from ood_helpers.domains import skies
-from ood_helpers.domains.bands import Stretch, to_images
-from ood_helpers.evaluation.morphology import ARMS, LIGHT, NOTHING, brightness, morphology, spiral_arms
 
 SEED = 77
 ELLIPTICAL, CLOCKWISE, ANTICLOCKWISE, EDGE_ON, STAR, MERGER = range(6)

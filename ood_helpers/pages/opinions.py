@@ -9,10 +9,8 @@ import numpy as np
 import seaborn as sns
 
 from ..checks import check_choice
-from ..pages.figures import PALETTE, WIDTH, curves
-from .analysis import mean_opinion
-from .power import PowerCurve
-from .study import SCORES, SIMULATED
+from ..opinion import SCORES, SIMULATED, PowerCurve, mean_opinion
+from .figures import PALETTE, WIDTH, curves
 
 HATCHES = ("", "//", "..", "\\\\", "xx")
 PAPER = {"linestyle": "", "marker": "D", "markersize": 8, "markerfacecolor": "none"}

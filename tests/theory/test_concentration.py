@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
-from ood_helpers.latents.concentration import (
+from ood_helpers.theory.concentration import (
     ball_above,
     ball_outside_shell,
     fitted_std_law,

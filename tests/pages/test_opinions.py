@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from ood_helpers.opinion.analysis import mean_opinion
-from ood_helpers.opinion.plots import power_plot, score_bars
 from ood_helpers.opinion.power import power_curve, simulate_raters
 from ood_helpers.opinion.ratings import Ratings
+from ood_helpers.pages.opinions import power_plot, score_bars
 from ood_helpers.pages.paper import table_1
 
 

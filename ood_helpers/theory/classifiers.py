@@ -14,9 +14,8 @@ import numpy as np
 from scipy import optimize, stats
 from sklearn.model_selection import train_test_split
 
+from .. import Gram, center_distance_of, separability_of, trace_of_product, trace_of_square
 from ..checks import check_integer, check_number
-from .gram import Gram, trace_of_product, trace_of_square
-from .separability import center_distance_of, separability_of
 
 
 def pair_accuracy(d: int, distance: float) -> float:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import Geometry, Spread
 from ..checks import check_integer, check_number
-from .geometry import Geometry, Spread
 
 
 def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geometry:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ood_helpers.latents.geometry import geometry
-from ood_helpers.latents.null import center_noise, gaussian_geometry, spherical_reading
+from ood_helpers.theory.null import center_noise, gaussian_geometry, spherical_reading
 
 ROWS = ("pair_angle", "origin_angle", "pair_distance", "radius")
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from ood_helpers.latents.gram import gram
 from ood_helpers.latents.separability import separability_of
-from ood_helpers.latents.separation import (
+from ood_helpers.theory.classifiers import (
     centroid_accuracy,
     distance_for_pairs,
     held_out_of,

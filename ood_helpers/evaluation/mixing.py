@@ -1,5 +1,4 @@
-"""Along a walk: the radius of latents at every level, the step at which a domain's radius joins that of noise, and how
-much a walk with fresh noise remembers.
+"""Along a walk: the radius of latents at every level, and the step at which a domain's radius joins that of noise.
 
 A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where it
 meets that of a walk from noise is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search
@@ -85,52 +84,3 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
         return float("nan")
     last = np.flatnonzero(apart)
     return float(chain.t[last[-1] + 1] if len(last) else chain.t[0])
-
-
-def memory(sigma, eta, variance):
-    """Return how much of an image is left after a walk up to ``sigma`` and down with fresh noise, in a Gaussian domain.
-
-    Along a direction in which the training images have the given variance, an eigenvalue of their covariance and not
-    the variance of a pixel, an image comes back as
-
-        mean + rho (image - mean) + sqrt(variance (1 - rho^2)) n,    rho = (1 + sigma^2 / variance)^(-eta^2 / 2)
-
-    in the limit of many steps, with standard normal ``n``.
-
-    Parameters
-    ----------
-    sigma : float or ndarray
-        Noise level at which the walk turns, ``sqrt((1 - a_t) / a_t)``, above 0.
-    eta : float or ndarray
-        Share of fresh noise, from 0 to 1.
-    variance : float or ndarray
-        Above 0.
-
-    Returns
-    -------
-    float or ndarray
-        ``rho``, from 0 (forgotten) to 1 (all there).
-
-    Raises
-    ------
-    ValueError
-        If ``sigma`` or ``variance`` is not positive, or ``eta`` lies outside ``[0, 1]``.
-    """
-    _check_positive(sigma=sigma, variance=variance)
-    if not np.all((np.asarray(eta) >= 0) & (np.asarray(eta) <= 1)):
-        raise ValueError(f"eta: got {eta!r}, expected numbers from 0 to 1")
-    return (1 + np.square(sigma) / variance) ** (-np.square(eta) / 2)
-
-
-def tolerated_eta(sigma, variance, rho: float = 0.5):
-    """Return the ``eta`` at which `memory` falls to ``rho``, above 0 and below 1; at most 1. Parameters as there."""
-    _check_positive(sigma=sigma, variance=variance)
-    if not 0 < rho < 1:
-        raise ValueError(f"rho: got {rho!r}, expected a number between 0 and 1")
-    return np.minimum(1, np.sqrt(2 * np.log(1 / rho) / np.log1p(np.square(sigma) / variance)))
-
-
-def _check_positive(**values) -> None:
-    for name, value in values.items():
-        if not np.all(np.asarray(value) > 0):
-            raise ValueError(f"{name}: got {value!r}, expected positive numbers")

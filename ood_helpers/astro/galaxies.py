@@ -23,7 +23,7 @@ from scipy import ndimage
 from statmorph import SourceMorphology
 
 from ..checks import check_number
-from ..domains.bands import Stretch, to_flux
+from .bands import Stretch, to_flux
 
 LIGHT = ("concentration", "asymmetry", "gini", "m20", "ellipticity")
 ARMS = ("arms", "hand", "pitch", "strength")

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 import ood_helpers as ood
+from ood_helpers.evaluation.mixing import Chain, mixing_step, radius_along
 from ood_helpers.kernels.steps import dpm2m
-from ood_helpers.latents.chain import Chain, memory, mixing_step, radius_along, tolerated_eta
+from ood_helpers.theory.forgetting import remembered_share, tolerated_eta
 
 
 def test_radii_are_those_of_the_exact_flow_in_both_directions():
@@ -39,9 +40,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="tolerance: got 0"):
         mixing_step(one, one, 0)
     with pytest.raises(ValueError, match="variance: got 0"):
-        memory(1.0, 0.5, 0)
+        remembered_share(1.0, 0.5, 0)
     with pytest.raises(ValueError, match=r"eta: got 1\.5"):
-        memory(1.0, 1.5, 1.0)
+        remembered_share(1.0, 1.5, 1.0)
     with pytest.raises(ValueError, match="sigma: got 0"):
         tolerated_eta(0, 1.0)
     with pytest.raises(ValueError, match="rho: got 1"):
@@ -60,7 +61,7 @@ def test_a_walk_remembers_as_much_as_the_closed_form_says(t, eta, variance):
     sigma = ood.inversion_levels(model.alphas_cumprod, t, 1)[-1].sigma
     latents = ood.invert(model, images, t=t, steps=t, solver="heun", progress=False)
     back = ood.denoise(model, latents, t=t, steps=t, eta=eta, generator=generator, progress=False)
-    rho = memory(sigma, eta, variance)
+    rho = remembered_share(sigma, eta, variance)
     slope, intercept = np.polyfit(images.flatten().numpy(), back.flatten().numpy(), 1)
     scatter = (back - slope * images - intercept).std().item()
     assert slope == pytest.approx(rho, abs=0.05)
@@ -72,5 +73,5 @@ def test_tolerated_noise_is_where_memory_falls_to_the_stated_share():
     sigma = np.array([0.5, 2.0, 26.0])
     eta = tolerated_eta(sigma, 0.3)
     assert eta[0] == 1 and (np.diff(eta) < 0).all()
-    np.testing.assert_allclose(memory(sigma[1:], eta[1:], 0.3), 0.5)
-    assert memory(26.0, 0.0, 0.3) == 1
+    np.testing.assert_allclose(remembered_share(sigma[1:], eta[1:], 0.3), 0.5)
+    assert remembered_share(26.0, 0.0, 0.3) == 1

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import ood_helpers as ood
+from ood_helpers.astro import fits as maps_module
+from ood_helpers.astro.bands import Stretch, to_flux
+from ood_helpers.astro.fits import folder_stretch, load_maps, map_files, read_map, save_stretch, write_map
 from ood_helpers.domains import domain_fingerprint
-from ood_helpers.domains import fits as maps_module
-from ood_helpers.domains.bands import Stretch, to_flux
-from ood_helpers.domains.fits import folder_stretch, load_maps, map_files, read_map, save_stretch, write_map
 
 fits = pytest.importorskip("astropy.io.fits")
 wcs_module = pytest.importorskip("astropy.wcs")

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import draw, listing, stamps
 from ..checks import check_batch, check_integer, check_number
 from ..files import write_whole
 from .bands import BANDS, Stretch, fit_stretch, to_images
-from .fits_planes import (
+from .planes import (
     UNIT,
     agree,
     area_shares,
@@ -40,8 +41,6 @@ from .fits_planes import (
     wavelengths,
     wcs_header,
 )
-from .folder import listing, stamps
-from .real import draw
 
 SUFFIXES = tuple(name + packed for name in (".fits", ".fit", ".fts") for packed in ("", ".gz", ".bz2", ".fz"))
 STRETCH_FILE = "stretch.json"

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ood_helpers.domains.bands import KINDS, Stretch, fit_stretch, stretch_loss, to_flux, to_images
+from ood_helpers.astro.bands import KINDS, Stretch, fit_stretch, stretch_loss, to_flux, to_images
 
 
 def maps(seed=0, n=3, dtype=torch.float64):

@@ -1,0 +1,5 @@
+"""Maps of the sky: FITS files, bands and stretches, and what an astronomer measures."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
