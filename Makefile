@@ -15,14 +15,17 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book announce test test-avx2 lab lint format check-site lock clean
+.PHONY: help install book announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
 	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
 	@echo "make test-avx2   all tests but the slow ones, as on a processor without AVX-512 and bfloat16"
 	@echo "make lab         install, open JupyterLab on the notebooks"
-	@echo "make lint        check code and notebooks: ruff, and that no notebook stores outputs"
+	@echo "make coverage    all tests, and which lines of the package they leave out"
+	@echo "make gpu-check   on a machine with a GPU, minutes: device tests, speed, accuracy, one chapter; installs nothing,"
+	@echo "                 uses PYTHON as it is; results in benchmarks/results/gpu_check.json"
+	@echo "make lint        check code and notebooks: ruff, types (mypy), and that no notebook stores outputs"
 	@echo "make format      let ruff and nbstripout put right what they can"
 	@echo "make check-site  test the built book: alt texts, links, widths, nothing fetched from elsewhere"
 	@echo "make lock        resolve the newest allowed versions and write requirements.lock"
@@ -42,6 +45,7 @@ $(STAMP): pyproject.toml requirements.lock
 	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --requirement requirements.lock $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	rm -rf *.egg-info  # of an earlier build: from here, Python would read it instead of what is installed
 	$(PIP) install --no-deps --editable .
 	@touch $@
 
@@ -66,12 +70,19 @@ test-avx2: export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
 test-avx2: $(STAMP)
 	$(BIN)/python -m pytest -m "not site and not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile --cov=ood_helpers --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+gpu-check:
+	$(PYTHON) benchmarks/gpu_check.py
+
 lab: $(STAMP)
 	$(BIN)/jupyter-lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(NOTEBOOKS))
 
 format: $(STAMP)

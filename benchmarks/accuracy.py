@@ -110,7 +110,7 @@ def ladder(model, images, reference, trip, rungs) -> list[dict]:
     """Raise the effort until both errors are small enough."""
     rows = []
     for rung in rungs:
-        counted = Counted(model)
+        counted = ood.CountedModel(model)
         latents, copies = trip(counted, images, rung)
         rows.append(
             {
@@ -124,15 +124,6 @@ def ladder(model, images, reference, trip, rungs) -> list[dict]:
         if all(rows[-1][error] < wanted for error, wanted in WANTED.items()):
             break
     return rows
-
-
-class Counted(ood.CountedModel):
-    """Counts the evaluations by `eps`, too."""
-
-    def eps(self, x, t):
-        """Predict the noise, counted."""
-        self.evaluations += len(x)
-        return self._model.eps(x, t)
 
 
 def needed(rows: list[dict], error: str) -> float | None:
@@ -196,20 +187,21 @@ def main() -> None:
     parser.add_argument("--domains", nargs="+", default=["church", "cat"])
     parser.add_argument("--images", type=int, default=1, help="of each domain")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     record = {
-        "settings": vars(options),
+        "settings": {key: value for key, value in vars(options).items() if key != "output"},
         "wanted": WANTED,
-        "machine": machine(torch.device("cpu"), options.threads),
+        "machine": machine(ood.load_model(options.models[0]).device, options.threads),
         "date": time.strftime("%Y-%m-%d"),
         "weights": {name: fingerprint(ood.load_model(name)) for name in options.models},
         "models": {},
     }
     for name in options.models:
         record["models"][name] = measure(name, options.domains, options.images)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.parent.mkdir(exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

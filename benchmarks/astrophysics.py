@@ -23,7 +23,6 @@ import ood_helpers as ood
 from ood_helpers import GALAXIES, fingerprint, load_scorer, operations, save_sheet
 from ood_helpers.astro import brightness, dust_statistics, fit_stretch, morphology, to_flux, to_images
 from ood_helpers.baselines import diffusion_clip, fine_tune, translate
-from ood_helpers.domains import drawn
 
 RESULTS = Path(__file__).parent / "results" / "astrophysics"
 MODEL, T = "toy-dog", 800
@@ -47,7 +46,7 @@ class Dust:
         self.stretch = fit_stretch(self.maps(200, SEEDS["raw"]), softening=softening, kind="per-band")
 
     def maps(self, n: int, seed: int) -> torch.Tensor:
-        return torch.from_numpy(drawn.dust_maps(range(n), 64, seed))
+        return torch.from_numpy(ood.dust_maps(range(n), 64, seed))
 
     def images(self, n: int, seed: int) -> torch.Tensor:
         return to_images(self.maps(n, seed), self.stretch)

@@ -64,14 +64,15 @@ def _clocks():
 
 def ours(x, stages):
     """Every row from one Gram matrix."""
-    from ood_helpers import _triangle_angles, center_distance_of, geometry, gram, separability_of
+    from ood_helpers import center_distance, geometry, gram, separability
+    from ood_helpers.latents.geometry import _triangle_angles
 
     half = len(x) // 2
     g = stages.run("Gram matrix", gram, x[:half], x[half:])
     clouds = [stages.run("angles, distances, radii", geometry, g[part]) for part in _halves(x)]
-    centers = stages.run("centers", center_distance_of, g, half)
-    found = stages.run("classifier", separability_of, g, half, permutations=0)
-    stages.run("(with 19 permutations)", separability_of, g, half, permutations=19)
+    centers = stages.run("centers", center_distance, g, half)
+    found = stages.run("classifier", separability, g, half, permutations=0)
+    stages.run("(with 19 permutations)", separability, g, half, permutations=19)
     for part in _halves(x):
         stages.run("(pair angles alone)", _triangle_angles, g[part].squared_distances)
     subset = _subset(x)
@@ -159,7 +160,7 @@ def _subset(x):
 
 
 def _split(x):
-    """The split that `separability_of` draws with seed 0."""
+    """The split that `separability` draws with seed 0."""
     from sklearn.model_selection import train_test_split
 
     labels = np.repeat([0, 1], len(x) // 2)

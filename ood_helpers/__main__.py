@@ -5,34 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from dataclasses import fields
+from pathlib import Path
 
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; `torch` is imported only once a command runs."""
-    more = "`python -m ood_helpers COMMAND --help` has examples and all options of a command."
-    parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__, epilog=more)
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    train = _command(
-        commands,
-        "train",
-        "train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
-        "A network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half precision, "
-        "training.json with the loss, and samples.png; the same command continues an interrupted run. A scorer's "
-        "folder holds its weights and scorer.json with its accuracy.",
-    )
-    train.add_argument(
-        "model", help="a toy model's name, such as toy-dog; or domain-scorer, domain-embedding, galaxy-classifier"
-    )
-    train.add_argument("--output", required=True, help="folder for the model and its checkpoint")
-    train.add_argument("--steps", type=int, help="optimizer steps, if not the recipe's")
-    train.add_argument("--images", type=int, help="training pictures (for a scorer: of each class)")
-    train.add_argument("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
-    train.add_argument("--threads", type=int, help="processor threads, by default torch's choice")
-    _add_study_commands(commands)
-    return parser
-
-
+# named here as well as in the package, so that help does not wait for torch
 METHODS = {
     "centered": "a latent and those nearest to it, combined about the mean of all",
     "interpolate": "halfway between two latents, along an arc: the paper's Algorithm 1",
@@ -44,15 +20,65 @@ METHODS = {
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "cosine")
-FEATURES = ("scorer", "inception")
-DRAWING = ("sample", "study", "table")
+COMMANDS = {  # what each does, in short and at length; how it is called; examples
+    "train": (
+        "train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
+        "A network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half precision, "
+        "training.json with the loss, and samples.png. A scorer's holds its weights and scorer.json with its accuracy.",
+        "MODEL --output FOLDER",
+        ["toy-dog --output runs/toy-dog", "toy-dog --output runs/short --steps 300"],
+    ),
+    "invert": (
+        "invert images of a domain into a store of latents",
+        "The store is a folder within --folder, named after model, domain and settings; its name is printed. "
+        "Images that it holds already are not inverted again. `ood_helpers.LatentStore(folder)` opens it.",
+        "--model MODEL --domain DOMAIN",
+        [
+            "--model toy-dog --domain church --images 200",
+            "--model google/ddpm-celebahq-256 --domain ~/galaxies --images 2000 --solver dpm2m",
+        ],
+    ),
+    "sample": (
+        "draw new latents among inverted ones and denoise them into images",
+        "Inverts first what is missing, as `invert` does, then draws by --method and writes numbered PNG files.",
+        "--model MODEL --domain DOMAIN --output FOLDER",
+        [
+            "--model toy-dog --domain church --images 200 --output new-churches",
+            "--model toy-dog --domain church --images 200 --output arcs --method interpolate",
+        ],
+    ),
+    "study": (
+        "measure what the chapters measure, for one unseen domain",
+        "Inverts what is missing of the unseen domain and of the model's own. Of both it measures the error of the "
+        "round trip and the Gaussianity and geometry of the latents; how far apart they lie and how well a plane "
+        "separates them; and of images newly drawn by --method diversity and mode interference. Writes a JSON file and "
+        "prints a summary. Processes share the walks up and back; the first one measures.",
+        "--model MODEL --domain DOMAIN --own DOMAIN --output FILE",
+        ["--model toy-dog --domain church --own dog --output church.json"],
+    ),
+    "table": (
+        "make a table of the paper, ours beside theirs",
+        "Table 2, the error of round trips, and table 3, the geometry and separability of latents, of one model; table "
+        "1, the distance of new images to other real ones, averaged over models. Give each --model its --own domain, "
+        "in the same order, and --domain as often as wanted. Names such as church say which number of the paper stands "
+        "beside; with NAME=FOLDER the images come from a folder. Writes table-N.csv into --output and prints it. "
+        "Processes share inversions and images; the first one measures.",
+        "{1,2,3} --model MODEL --own DOMAIN --domain DOMAIN --output FOLDER",
+        [
+            "2 --model toy-dog --own dog --domain face --domain church --output tables",
+            "1 --model google/ddpm-church-256 --own church=~/lsun/church --domain dog=~/afhq/dog --output tables",
+        ],
+    ),
+}
 MANY = """many processes:
   torchrun --nproc_per_node 8 -m ood_helpers {name} ...
   accelerate launch --multi_gpu --num_processes 8 -m ood_helpers {name} ...
-  Either starts eight processes, one for each GPU; with --device cpu they share the processor. (But not `accelerate
-  launch --cpu`: it starts one, whatever --num_processes says.) Machines that share the folders join by the same
-  command. Batches are claimed one by one and no process waits for a message, so processes may come and go: what was
-  interrupted, killed, or ran out of disk or memory goes on when the command is given again.
+  srun --ntasks 32 python -m ood_helpers {name} ...
+  python -m ood_helpers {name} ... --rank 2 --world 8
+  Process 2 of 8 makes every eighth batch from the third on, and then what the others have not made yet; each takes
+  the GPU with its number. All they need is a folder that all of them see. None waits for another, so they may come
+  and go: what was interrupted, killed, or ran out of disk or memory is made when the command is given again.
+  (`accelerate launch --cpu` starts one process, whatever --num_processes says.)
 """
 EXITS = """exit codes:
   0  done
@@ -60,212 +86,201 @@ EXITS = """exit codes:
   2  an option that is missing or wrong
   130  interrupted
 """
-EXAMPLES = {
-    "train": """examples:
-  python -m ood_helpers train toy-dog --output runs/toy-dog
-  python -m ood_helpers train toy-dog --output runs/short --steps 300
-""",
-    "invert": """examples:
-  python -m ood_helpers invert --model toy-dog --domain church --images 200
-  python -m ood_helpers invert --model google/ddpm-celebahq-256 --domain ~/galaxies --images 2000 --solver dpm2m
-""",
-    "sample": """examples:
-  python -m ood_helpers sample --model toy-dog --domain church --images 200 --output new-churches
-  python -m ood_helpers sample --model toy-dog --domain church --images 200 --output arcs --method interpolate
-""",
-    "study": """examples:
-  python -m ood_helpers study --model toy-dog --domain church --own dog --output church.json
-""",
-    "table": """examples:
-  python -m ood_helpers table 2 --model toy-dog --own dog --domain face --domain church --output tables
-  python -m ood_helpers table 1 --model google/ddpm-church-256 --own church=~/lsun/church \\
-                                --model google/ddpm-celebahq-256 --own face=~/celebahq \\
-                                --domain dog=~/afhq/dog --domain galaxy=~/galaxyzoo --images 1000 --output tables
-""",
-}
 
 
-def _add_study_commands(commands) -> None:
-    texts = {
-        "invert": (
-            "invert images of a domain into a store of latents",
-            "The store is a folder within --folder, named after model, domain and settings; its name is printed. "
-            "Images that it holds already are not inverted again. `ood_helpers.LatentStore(folder)` opens it.",
-            "--model MODEL --domain DOMAIN",
-        ),
-        "sample": (
-            "draw new latents among inverted ones and denoise them into images",
-            "Inverts first what is missing, as `invert` does, then draws by --method and writes numbered PNG files.",
-            "--model MODEL --domain DOMAIN --output FOLDER",
-        ),
-        "study": (
-            "measure what the chapters measure, for one unseen domain",
-            "Inverts what is missing of the unseen domain and of the model's own. Of both it measures the error of the "
-            "round trip and the Gaussianity and geometry of the latents; how far apart they lie and how well a plane "
-            "separates them; and of images newly drawn by --method diversity and mode interference. Writes a JSON file "
-            "and prints a summary. Processes share the inversions; the first one measures.",
-            "--model MODEL --domain DOMAIN --own DOMAIN --output FILE",
-        ),
-        "table": (
-            "make a table of the paper, ours beside theirs",
-            "Table 2, the error of round trips, and table 3, the geometry and separability of latents, of one model; "
-            "table 1, the distance of new images to other real ones, averaged over models. Give each --model its --own "
-            "domain, in the same order, and --domain as often as wanted. Names such as church say which number of the "
-            "paper stands beside; with NAME=FOLDER the images come from a folder. Writes table-N.csv into --output and "
-            "prints it. Processes share inversions and images; the first one measures.",
-            "{1,2,3} --model MODEL --own DOMAIN --domain DOMAIN --output FOLDER",
-        ),
-    }
-    for name, (short, what, needed) in texts.items():
-        command = _command(commands, name, short, what, _ways(name), MANY.format(name=name))
-        command.usage = f"%(prog)s {needed} [options]"
-        several = {"action": "append"} if name == "table" else {}
-        if name == "table":
-            command.add_argument("table", type=int, choices=(1, 2, 3), help="which table of the paper")
-        _model_options(command, several)
-        _walk_options(command)
-        if name in DRAWING:
-            _drawing_options(command)
-        group = command.add_argument_group("results").add_argument if name != "invert" else None
-        if name == "sample":
-            group("--count", type=int, metavar="N", default=64, help="new images (default: %(default)s)")
-            group("--output", required=True, help="folder for the images")
-        if name == "study":
-            group("--own", required=True, help="the domain that the model was trained on")
-            group("--output", required=True, help="JSON file for the results")
-        if name == "table":
-            group("--own", required=True, action="append", help="a model's training domain, NAME or NAME=FOLDER")
-            group("--count", type=int, metavar="N", default=200, help="table 1: new images (default: %(default)s)")
-            group("--features", choices=FEATURES, default="scorer", help="table 1: below (default: %(default)s)")
-            group("--output", required=True, help="folder for the table, and for the images of table 1")
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; `torch` is imported only once a command runs."""
+    more = "`python -m ood_helpers COMMAND --help` has examples and all options of a command."
+    parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__, epilog=more)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (short, what, usage, examples) in COMMANDS.items():
+        lines = ["examples:", *(f"  python -m ood_helpers {name} {example}" for example in examples), ""]
+        if name in ("sample", "study", "table"):
+            lines += ["ways to draw new latents:", *(f"  {way:18} {words}" for way, words in METHODS.items()), ""]
+        epilog = "\n".join([*lines, *([] if name == "train" else [MANY.format(name=name)]), EXITS])
+        command = commands.add_parser(
+            name,
+            help=short,
+            description=textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100),
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            usage=f"%(prog)s {usage} [options]",
+        )
+        (_train_options if name == "train" else _study_options)(command, name)
+    return parser
 
 
-def _model_options(command, several: dict) -> None:
-    of_domain = (
-        "a domain: NAME, or NAME=FOLDER" if several else "name, such as church, or folder of images or FITS files"
-    )
-    group = command.add_argument_group("model and images").add_argument
-    group("--model", required=True, **several, help="shipped name, folder, checkpoint file or hub id")
-    group("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
-    group(
-        "--attention-head-dim",
-        type=int,
-        metavar="N",
-        help="channels of a head of an OpenAI checkpoint file, such as 64",
-    )
-    group("--num-heads", type=int, metavar="N", help="or the number of its heads")
-    group("--attention-order", choices=("old", "new"), default="old", help="of its attention (default: %(default)s)")
-    group("--image-size", type=int, metavar="N", default=256, help="of a checkpoint file (default: %(default)s)")
-    group("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
-    group("--domain", required=True, **several, help=of_domain)
-    # names that are no beginning of torchrun's own options, which would take them
-    group("--images", type=int, metavar="N", default=200, help="how many to invert (default: %(default)s)")
-    group("--seed", type=int, metavar="N", default=0, help="which images (default: %(default)s)")
-    group("--folder", default="latents", help="where the stores are (default: %(default)s)")
+def _train_options(command: argparse.ArgumentParser, _: str) -> None:
+    add = command.add_argument
+    add("model", help="a toy model's name, such as toy-dog; or domain-scorer, domain-embedding, galaxy-classifier")
+    add("--output", required=True, help="folder for the model and its checkpoint")
+    add("--steps", type=int, help="optimizer steps, if not the recipe's")
+    add("--images", type=int, help="training pictures (for a scorer: of each class)")
+    add("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
+    add("--threads", type=int, help="processor threads, by default torch's choice")
 
 
-def _walk_options(command) -> None:
+def _study_options(command: argparse.ArgumentParser, name: str) -> None:
+    # no name is a beginning of one of torchrun's own options, which would take it
+    several, whole = {"action": "append", "required": True}, {"type": int, "metavar": "N"}
+    either = "NAME or NAME=FOLDER" if name == "table" else "name, such as church, or folder of images or FITS files"
+    if name == "table":
+        command.add_argument("table", type=int, choices=(1, 2, 3), help="which table of the paper")
+    add = command.add_argument_group("model and images").add_argument
+    add("--model", **several, help="shipped name, folder, checkpoint file or hub id")
+    add("--variant", metavar="NAME", help="which weights of a folder or hub id, such as ema")
+    add("--attention-head-dim", **whole, help="channels of a head of an OpenAI checkpoint file, such as 64")
+    add("--num-heads", **whole, help="or the number of its heads")
+    add("--attention-order", choices=("old", "new"), default="old", help="of its attention (default: %(default)s)")
+    add("--image-size", **whole, default=256, help="of a checkpoint file (default: %(default)s)")
+    add("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
+    add("--domain", **several, help=f"an unseen domain: {either}")
+    if name in ("study", "table"):
+        add("--own", **several, help=f"the domain that the model was trained on: {either}")
+    add("--images", **whole, default=200, help="how many to invert (default: %(default)s)")
+    add("--seed", **whole, default=0, help="which images (default: %(default)s)")
+    add("--folder", type=Path, default="latents", help="where the stores are (default: %(default)s)")
+
+    add = command.add_argument_group("walk").add_argument
     solvers = "ddim (the paper's, default), unipc and dpm2m (more exact), ab2, heun, ddim-fixed-point"
-    precisions = "of the network: float32, bfloat16, float16, or auto (default), the faster one of the first two"
-    steps = "evaluations of the network, if of first order (default: 50)"
-    group = command.add_argument_group("walk").add_argument
-    group("--timestep", type=int, metavar="N", default=800, help="timestep of the latents (default: %(default)s)")
-    group("--steps", type=int, metavar="N", default=50, help=steps)
-    group("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
-    group("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
-    group(
-        "--compile", action="store_true", help="compile the network first: minutes of waiting, for long runs on a GPU"
-    )
-    less = "images at a time, 1 to 16 (default); less takes less memory"
-    group("--batch-size", type=int, metavar="N", default=16, help=less)
-    group("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
+    precisions = "of the network: float32, bfloat16, float16, or auto (default): bfloat16 where there are units for it"
+    add("--timestep", dest="t", **whole, default=800, help="timestep of the latents (default: %(default)s)")
+    add("--steps", **whole, default=50, help="evaluations of the network, if of first order (default: %(default)s)")
+    add("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
+    add("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
+    add("--compile", action="store_true", help="compile the network first: minutes of waiting, for long runs on a GPU")
+    add("--batch-size", **whole, default=16, help="images at a time, 1 to 16 (default); less takes less memory")
+    add("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
+    add("--rank", **whole, help="number of this process, from 0; by default what its launcher says")
+    add("--world", **whole, help="number of all processes, likewise")
 
-
-def _drawing_options(command) -> None:
-    neighbors = "of centered: latents to combine (default: %(default)s)"
-    weight = "of interpolate, slerp-gaussian (default: %(default)s)"
-    group = command.add_argument_group("new latents").add_argument
-    group("--method", choices=METHODS, metavar="WAY", default="centered", help="below (default: %(default)s)")
-    group("--neighbors", type=int, metavar="N", default=10, help=neighbors)
-    group(
-        "--share", type=float, metavar="X", default=0.5, help="of centered: weight of the first (default: %(default)s)"
-    )
-    group("--weight", type=float, metavar="X", default=0.5, help=weight)
-    group("--sampling-seed", type=int, metavar="N", default=0, help="of the draws (default: %(default)s)")
-
-
-def _ways(name: str) -> str:
-    lines = "".join(f"  {method:18} {what}\n" for method, what in METHODS.items())
-    features = "features of table 1:\n  scorer     of the domain scorer: for drawn images of 64 pixels\n" + (
-        "  inception  of Inception-v3, for the FID: needs `pip install torch-fidelity`, which downloads its weights\n"
-    )
-    ways = f"ways to draw new latents:\n{lines}" if name in DRAWING else ""
-    return f"{ways}\n{features}" if name == "table" else ways
-
-
-def _command(commands, name: str, short: str, what: str, *more: str):
-    """Add a command whose help ends with examples and exit codes, laid out as they are written here."""
-    text = textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100)
-    epilog = "\n".join(part for part in (EXAMPLES[name], *more, EXITS) if part)
-    layout = argparse.RawDescriptionHelpFormatter
-    return commands.add_parser(name, help=short, description=text, epilog=epilog, formatter_class=layout)
+    if name in ("sample", "study", "table"):
+        add = command.add_argument_group("new latents").add_argument
+        weight = "of interpolate, slerp-gaussian (default: %(default)s)"
+        add("--method", choices=METHODS, metavar="WAY", default="centered", help="below (default: %(default)s)")
+        add("--neighbors", **whole, default=10, help="of centered: latents to combine (default: %(default)s)")
+        add("--share", type=float, default=0.5, help="of centered: weight of the first (default: %(default)s)")
+        add("--weight", type=float, default=0.5, help=weight)
+        add("--sampling-seed", **whole, default=0, help="of the draws (default: %(default)s)")
+        count = 200 if name == "table" else 64
+        add("--count", **whole, default=count, help="how many to draw (default: %(default)s)")
+        if name == "table":
+            features = "table 1: of the domain scorer (drawn images), or inception (the FID; needs torch-fidelity)"
+            add("--features", choices=("scorer", "inception"), default="scorer", help=features)
+        kind = "file for the results" if name == "study" else "folder for the results"
+        add("--output", type=Path, required=True, help=kind)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 1 after an error that a user can mend, or 130 if interrupted."""
     options = build_parser().parse_args(arguments)
+    kept = "what is done is kept, and the same command goes on"
     try:
-        if options.command == "train":
-            return _train(options)
-        from .scale import commands
-
-        getattr(commands, options.command)(options)
+        (_train if options.command == "train" else _study)(options)
         return 0
-    except MemoryError as error:
-        return _out_of_memory(options, error)
-    except OSError as error:
-        kept = "; what is done is kept, and the same command goes on" if error.errno else ""
-        print(f"error: {error}{kept}", file=sys.stderr)
-        return 1
-    except (ValueError, TypeError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-            raise
-        return _out_of_memory(options, error)
     except KeyboardInterrupt:
-        print("interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
+        print(f"interrupted; {kept}", file=sys.stderr)
         return 130
-
-
-def _out_of_memory(options, error: Exception) -> int:
-    size = getattr(options, "batch_size", 1)
-    remedy = f" with --batch-size {size // 2}" if size > 1 else ", or on a machine with more memory"
-    print(
-        f"error: out of memory; what is done is kept: give the command again{remedy}. {error}".rstrip(), file=sys.stderr
-    )
+    except OSError as error:
+        told = f"{error}; {kept}" if error.errno else str(error)
+    except (ValueError, TypeError, ImportError) as error:
+        told = str(error)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in ("out of memory", "t allocate")):
+            raise
+        size = getattr(options, "batch_size", 1)
+        remedy = f" with --batch-size {size // 2}" if size > 1 else ", or on a machine with more memory"
+        told = f"out of memory; what is done is kept: give the command again{remedy}. {error}".rstrip()
+    print(f"error: {told}", file=sys.stderr)
     return 1
 
 
-def _train(options) -> int:
+def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from . import GALAXIES
-    from .training import EMBEDDING, train, train_scorer
+    from .training import CLASSIFIERS, train, train_scorer
 
     if options.threads:
         torch.set_num_threads(options.threads)
     changes = {key: value for key in ("steps", "images") if (value := getattr(options, key)) is not None}
-    scorers = {"domain-scorer": {}, "domain-embedding": EMBEDDING, "galaxy-classifier": GALAXIES}
-    if options.model in scorers:
-        folder = train_scorer(options.output, device=options.device, **scorers[options.model] | changes)
+    if options.model in CLASSIFIERS:
+        folder = train_scorer(options.model, options.output, device=options.device, **changes)
         print(f"saved {folder}; use it by ood.load_scorer({str(folder)!r})")
     else:
         folder = train(options.model, options.output, device=options.device, **changes)
         print(f"saved {folder}; use it by ood.load_model({str(folder)!r})")
-    return 0
+
+
+def _study(options: argparse.Namespace) -> None:
+    """Run a command after all that can be checked has been: first what needs no model, then what does."""
+    from . import load_model
+    from .checks import check_device, check_integer
+    from .scale import report, study, work
+
+    name = f"table {options.table}" if options.command == "table" else options.command
+    options.rank, options.world = work.rank_and_world(options.rank, options.world)
+    plan = study.Study(
+        **{field.name: vars(options)[field.name] for field in fields(study.Study) if field.name in options}
+    )
+    named = _named if options.command == "table" else lambda text: (text, text)
+    own, domains = [named(text) for text in getattr(options, "own", [])], dict(map(named, options.domain))
+    if own and len(own) != len(options.model):
+        raise ValueError(f"--own: got {len(own)}, expected one for each of {len(options.model)} --model")
+    if name != "table 1" and len(options.model) != 1:
+        raise ValueError(f"--model: got {len(options.model)}, expected one (only table 1 is of several)")
+    if options.command in ("sample", "study") and len(domains) != 1:
+        raise ValueError(f"--domain: got {len(domains)}, expected one")
+    check_integer("--images", plan.images, {"study": 8, "table 3": 4}.get(name, 1))
+    if name in ("sample", "study", "table 1"):
+        study.check_drawing(plan)
+    domains = ({} if name == "table 1" else dict(own)) | domains
+    for domain in domains.values():
+        study.check_domain(domain, plan, plan.count if name == "table 1" else 0)
+    study.writable("--folder", plan.folder)
+    if name == "study" and options.output.is_dir():
+        raise ValueError(f"--output: got the folder {str(options.output)!r}, expected a file for the results")
+    if name != "invert":
+        study.writable("--output", options.output.parent if name == "study" else options.output)
+    device = check_device("--device", options.device) if options.device else work.local_device(plan.rank)
+    models = [
+        load_model(
+            model,
+            variant=options.variant,
+            attention_head_dim=options.attention_head_dim,
+            num_heads=options.num_heads,
+            attention_order=options.attention_order,
+            image_size=options.image_size,
+            schedule=options.schedule,
+            device=device,
+            compile=options.compile,
+        )
+        for model in options.model
+    ]
+    for model in models:
+        study.check_walk(model, list(domains.values()), plan)
+    if options.command == "table":
+        names = [name for name, _ in own]
+        said = report.table(options.table, models, names, domains, plan, options.features, options.output)
+    elif name == "study":
+        said = report.study(models[0], options.domain[0], options.own[0], plan, options.output)
+    elif name == "sample":
+        folder = study.check_output(options.output, models[0], options.domain[0], plan)
+        (store,) = study.inverted(models[0], options.domain, plan)
+        files = study.new_images(models[0], store, plan, folder)
+        said = f"{folder}: {len(files)} images, {files[0].name} to {files[-1].name}"
+    else:
+        stores = study.inverted(models[0], options.domain, plan)
+        said = "\n".join(f"{store.path}: {len(store)} latents of shape {store.image_shape}" for store in stores)
+    if plan.rank == 0:
+        print(said, flush=True)
+
+
+def _named(text: str) -> tuple[str, str | Path]:
+    """Read ``NAME`` or ``NAME=FOLDER``."""
+    name, _, folder = text.partition("=")
+    return (name, Path(folder).expanduser()) if folder else (name, name)
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show all signs
     sys.exit(main())

@@ -6,11 +6,11 @@ from .bands import to_flux as to_flux
 from .bands import to_images as to_images
 from .dust import dust_statistics as dust_statistics
 from .fits import SkyMap as SkyMap
+from .fits import folder_stretch as folder_stretch
 from .fits import load_maps as load_maps
 from .fits import read_map as read_map
 from .fits import save_stretch as save_stretch
 from .fits import write_map as write_map
 from .galaxies import brightness as brightness
 from .galaxies import morphology as morphology
-from .galaxies import spiral_arms as spiral_arms
 from .surviving import survival as survival

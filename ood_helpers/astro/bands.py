@@ -53,7 +53,9 @@ class Stretch:
             check_number("white", value, 0, strict=True)
 
 
-def fit_stretch(flux: torch.Tensor, *, quantile: float = 0.999, softening: float = 0.05, kind: str = "lupton"):
+def fit_stretch(
+    flux: torch.Tensor, *, quantile: float = 0.999, softening: float = 0.05, kind: str = "lupton"
+) -> Stretch:
     """Return the `Stretch` that shows a quantile of each band as white.
 
     Parameters
@@ -65,9 +67,8 @@ def fit_stretch(flux: torch.Tensor, *, quantile: float = 0.999, softening: float
     softening, kind
         As in `Stretch`.
     """
-    flux = _check_flux(flux)
     check_number("quantile", quantile, 0, 1, strict=True)
-    values = flux.double().transpose(0, 1).flatten(1).numpy()
+    values = _three("flux", check_batch("flux", flux)).double().transpose(0, 1).flatten(1).numpy()
     return Stretch(tuple(float(v) for v in np.quantile(values, quantile, axis=1)), softening, kind)
 
 
@@ -90,7 +91,7 @@ def to_images(flux: torch.Tensor, stretch: Stretch) -> torch.Tensor:
     TypeError, ValueError
         If the maps are no finite floating batch of three bands.
     """
-    x = _check_flux(flux).clamp_min(0) / _white(stretch, flux)
+    x = _three("flux", check_batch("flux", flux)).clamp_min(0) / _white(stretch, flux)
     if stretch.kind == "per-band":
         picture = _rise(x, stretch.softening).clamp_max(1)
     else:
@@ -106,19 +107,14 @@ def to_flux(images: torch.Tensor, stretch: Stretch) -> torch.Tensor:
     Parameters
     ----------
     images : Tensor
-        ``(n, 3, H, W)`` in ``[-1, 1]``.
+        ``(n, 3, H, W)`` in ``[-1, 1]``; TypeError or ValueError if not.
     stretch : Stretch
-        That of the picture.
+        That of the pictures.
 
     Returns
     -------
     Tensor
         ``(n, 3, H, W)``, surface brightness in the unit of ``stretch.white``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the images are no batch of three channels in ``[-1, 1]``.
     """
     picture = (_three("images", check_images("images", images)).clamp(-1, 1) + 1) / 2
     if stretch.kind == "per-band":
@@ -140,8 +136,8 @@ class StretchLoss:
     negative : float
         Share of the values below 0, shown as black.
     error : tuple of float
-        For each band the median relative error of the other values after rounding to 256 gray levels, over values above
-        a thousandth of white.
+        For each band the median relative error of the other values above a thousandth of white, after rounding to 256
+        gray levels.
     """
 
     saturated: float
@@ -175,10 +171,6 @@ def _over(a, b):
 
 def _white(stretch: Stretch, like: torch.Tensor) -> torch.Tensor:
     return torch.tensor(stretch.white, dtype=like.dtype, device=like.device)[:, None, None]
-
-
-def _check_flux(flux) -> torch.Tensor:
-    return _three("flux", check_batch("flux", flux))
 
 
 def _three(name: str, x: torch.Tensor) -> torch.Tensor:

@@ -12,8 +12,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import median_filter
 
 from ..checks import check_batch
+from .extra import need
 
 SPECTRUM = (2, 0.25)  # from two waves a map to one wave in four pixels: below is the window, above the pixel
 STAR_WIDTH = 0.032  # full width at half maximum of a star, as a share of the map's width
@@ -28,7 +30,7 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
     Parameters
     ----------
     flux : Tensor
-        ``(n, 3, H, W)`` in MJy/sr at 250, 24 and 4.5 micrometers, quadratic, at least 32 pixels a side.
+        ``(n, 3, H, H)`` in MJy/sr at 250, 24 and 4.5 micrometers, at least 32 pixels a side.
 
     Returns
     -------
@@ -36,22 +38,26 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
         One row a map. NaN where there is nothing to measure, such as the clustering of a single star.
 
         ========================== ==================================================================================
-        slope 250, slope 24        exponent of the power spectrum, `spectral_slope`
+        slope 250, slope 24        exponent of the power spectrum, from two waves a map to one wave in four pixels;
+                                   that of a single map scatters by about 0.1 at 64 pixels
         brightness 250, 24, 4.5    mean of log10 of brightness in MJy/sr
         contrast 250, 24, 4.5      standard deviation of log10 of brightness, the width of a lognormal distribution
         color 24/250, color 4.5/24 median of log10 of the ratio of two bands
-        sources                    number of point sources at 4.5 micrometers; close stars are one, `find_stars`
-        clustering                 `clark_evans` index: 1 for random places, below for clusters
+        sources                    number of point sources at 4.5 micrometers (DAOFIND, Stetson 1987), close ones as one
+        clustering                 index of Clark and Evans: 1 for random places, below for clusters
         warm rim                   log10 of the 24-micrometer brightness in a ring around stars over that elsewhere
         cavity                     log10 of the 250-micrometer brightness close to stars over that elsewhere
         ========================== ==================================================================================
 
     Raises
     ------
-    TypeError, ValueError
-        If the maps are no finite floating batch of three square bands of at least 32 pixels.
+    ImportError, TypeError, ValueError
+        If photutils is missing, or the maps are no finite floating batch of three square bands of at least 32 pixels.
     """
-    maps = _maps(flux)
+    flux = check_batch("flux", flux)
+    if flux.shape[1] != 3 or flux.shape[2] != flux.shape[3] or flux.shape[2] < 32:
+        raise ValueError(f"flux: got shape {tuple(flux.shape)}, expected (n, 3, H, H) with H of at least 32")
+    maps = flux.detach().cpu().double().numpy()
     cold, warm, hot = maps.transpose(1, 0, 2, 3)
     stars = [find_stars(band) for band in hot]
     logs = [np.log10(np.maximum(band, FAINTEST * band.mean())) for band in (cold, warm, hot)]
@@ -67,11 +73,10 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
     return pd.DataFrame(frame)
 
 
-def power_spectrum(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return wave numbers in waves a map, ``(k,)``, and the power of each map averaged over directions, ``(n, k)``.
+def power_of_rings(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wave numbers in waves a map, ``(k,)``, and the power of each map averaged over directions, ``(n, k)``.
 
-    Before the transform the mean is taken out and the map fades to its edges by a Hann window, since what wraps around
-    the edges would add power of slope -2.
+    The mean is taken out and the map fades to its edges: what wraps around them would add power of slope -2.
     """
     n, size = len(maps), maps.shape[-1]
     fade = np.hanning(size + 1)[:-1]
@@ -80,18 +85,14 @@ def power_spectrum(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     power = np.abs(np.fft.fft2(centered * window)) ** 2 / (window**2).sum()
     along = np.fft.fftfreq(size, 1 / size)
     ring = np.rint(np.hypot(along[:, None], along)).astype(int)
-    count = np.bincount(ring.ravel())
     sums = np.stack([np.bincount(ring.ravel(), p.ravel()) for p in power])
     rings = np.arange(1, size // 2)
-    return rings.astype(float), (sums / count).reshape(n, -1)[:, rings]
+    return rings.astype(float), (sums / np.bincount(ring.ravel())).reshape(n, -1)[:, rings]
 
 
 def spectral_slope(maps: np.ndarray) -> np.ndarray:
-    """Return the exponent of ``P(k) ~ k**slope`` of each map ``(n, H, W)``, by least squares of the logarithms.
-
-    Fitted from 2 waves a map to one wave in four pixels. A single map's slope scatters by about 0.1 at 64 pixels.
-    """
-    k, power = power_spectrum(maps)
+    """Exponent of ``P(k) ~ k**slope`` of each map ``(n, H, H)``, by weighted least squares of the logarithms."""
+    k, power = power_of_rings(maps)
     used = (k >= SPECTRUM[0]) & (k <= SPECTRUM[1] * maps.shape[-1])
     waves = k[used]  # a ring holds about 2 pi k waves, and its mean is that much surer
     x = np.log(waves) - np.average(np.log(waves), weights=waves)
@@ -100,24 +101,19 @@ def spectral_slope(maps: np.ndarray) -> np.ndarray:
 
 
 def find_stars(band: np.ndarray) -> np.ndarray:
-    """Return the places of point sources in a map ``(H, W)``, ``(k, 2)`` as column and row in pixels.
+    """Places of point sources in a map ``(H, H)``, ``(k, 2)`` as column and row in pixels.
 
-    By `photutils`' DAOFIND (Stetson 1987) on the map less its background, a median over an area of nine stars, above
-    five times the scatter of what is left (by the median of absolute deviations) and a fifth of the brightest peak,
-    since maps without noise have hardly a scatter.
+    Sought on the map less its background, a median over an area of nine stars, above five times the scatter of what is
+    left and a fifth of the brightest peak, since maps without noise have hardly a scatter.
     """
-    from astropy.stats import mad_std
-    from photutils.detection import DAOStarFinder
-    from photutils.utils.exceptions import NoDetectionsWarning
-    from scipy.ndimage import median_filter
-
     width = STAR_WIDTH * len(band)
     rest = band - median_filter(band, size=2 * round(1.5 * width) + 1, mode="reflect")
-    noise = max(float(mad_std(rest)), 1e-6 * float(np.abs(band).max()), 1e-12)
+    noise = max(float(need("astropy.stats").mad_std(rest)), 1e-6 * float(np.abs(band).max()), 1e-12)
     threshold = max(STAR_SIGNIFICANCE * noise, STAR_CONTRAST * float(rest.max()))
+    finder = need("photutils.detection").DAOStarFinder(threshold=threshold, fwhm=width, exclude_border=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        found = DAOStarFinder(threshold=threshold, fwhm=width, exclude_border=False)(rest)
+        warnings.simplefilter("ignore", need("photutils.utils.exceptions").NoDetectionsWarning)
+        found = finder(rest)
     if found is None:
         return np.empty((0, 2))
     names = ("x_centroid", "y_centroid") if "x_centroid" in found.colnames else ("xcentroid", "ycentroid")
@@ -125,10 +121,10 @@ def find_stars(band: np.ndarray) -> np.ndarray:
 
 
 def clark_evans(places: np.ndarray, size: float) -> float:
-    """Return the mean distance to the nearest neighbor over that of as many random places in a square.
+    """Mean distance to the nearest neighbor over that of as many random places in a square, NaN for fewer than two.
 
-    The latter with the edge correction of Donnelly (1978), ``sqrt(A / n) / 2 + (0.0514 + 0.041 / sqrt(n)) L / n`` with
-    the area ``A`` and the length ``L`` of the edge. NaN for fewer than two places.
+    With the edge correction of Donnelly (1978), ``sqrt(A / n) / 2 + (0.0514 + 0.041 / sqrt(n)) L / n``, of the area
+    ``A`` and the length ``L`` of its edge.
     """
     n = len(places)
     if n < 2:
@@ -140,20 +136,10 @@ def clark_evans(places: np.ndarray, size: float) -> float:
 
 
 def around(log: np.ndarray, places: np.ndarray, ring: tuple[float, float]) -> float:
-    """Return the mean logarithm of brightness in a ring around the nearest of some places, less that farther away.
-
-    NaN without places, or if the rings leave nothing.
-    """
+    """Mean of a map in a ring around the nearest of some places, less that farther away; NaN if either is empty."""
     if not len(places):
         return float("nan")
     row, column = np.indices(log.shape)
     distance = np.hypot(column[..., None] - places[:, 0], row[..., None] - places[:, 1]).min(2) / len(log)
     near, far = (distance >= ring[0]) & (distance < ring[1]), distance >= OUTER[1]
     return float(log[near].mean() - log[far].mean()) if near.any() and far.any() else float("nan")
-
-
-def _maps(flux) -> np.ndarray:
-    flux = check_batch("flux", flux)
-    if flux.shape[1] != 3 or flux.shape[2] != flux.shape[3] or flux.shape[2] < 32:
-        raise ValueError(f"flux: got shape {tuple(flux.shape)}, expected (n, 3, H, H) with H of at least 32")
-    return flux.detach().cpu().double().numpy()

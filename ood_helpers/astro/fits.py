@@ -2,8 +2,8 @@
 
 A file holds either one cube ``(3, H, W)`` or three images ``(H, W)``, in any unit of surface brightness, or in Jansky
 per pixel or per beam.  `read_map` brings them to MJy/sr on one grid, `load_maps` a whole folder, `write_map` puts what
-a model made into a file that any tool of astronomy opens.  A folder of such files is a domain for `load_domain`: its
-pictures are developed by `bands.to_images` with the folder's own stretch.
+a model made into a file that any tool of astronomy opens.  A folder of such files is a domain for `load_domain`, of
+which this module is a reader: pictures are developed by `to_images` with the folder's own stretch.
 
 FITS counts rows from below, pictures from above: rows are turned over on the way in and on the way out.
 """
@@ -16,34 +16,30 @@ import io
 import json
 import math
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from .. import draw, listing, stamps
+from .. import Folder, open_folder
 from ..checks import check_batch, check_integer, check_number
 from ..files import write_whole
+from . import hdus
 from .bands import BANDS, Stretch, fit_stretch, to_images
-from .planes import (
-    UNIT,
-    agree,
-    area_shares,
-    bad,
-    mean_where_seen,
-    one_grid,
-    pixel_area,
-    read_planes,
-    regrid,
-    three_bands,
-    wavelengths,
-    wcs_header,
-)
+from .extra import need
 
+File = str | os.PathLike
+Bands = tuple[float, float, float]
+
+NAME = "FITS files"
 SUFFIXES = tuple(name + packed for name in (".fits", ".fit", ".fts") for packed in ("", ".gz", ".bz2", ".fz"))
 STRETCH_FILE = "stretch.json"
+BESIDE = (STRETCH_FILE,)
 FITTED_TO, SAMPLED = 200, 65_536  # maps that set the stretch of a folder, and evenly spaced pixels of each
 
 
@@ -63,11 +59,10 @@ class SkyMap:
     measured : Tensor or None
         bool ``(3, H, W)``, False where ``flux`` is ``blank`` for want of a measurement; None if that is nowhere.
     blank : float
-        In MJy/sr.
     """
 
     flux: torch.Tensor
-    bands: tuple[float, float, float]
+    bands: Bands
     wcs: object
     file: str
     measured: torch.Tensor | None = None
@@ -76,7 +71,7 @@ class SkyMap:
     @property
     def pixel_scale(self) -> float | None:
         """Side of a pixel in arcseconds, the geometric mean of its two sides; None without a WCS."""
-        return None if self.wcs is None else math.sqrt(pixel_area(self.wcs)) * 3600
+        return None if self.wcs is None else math.sqrt(hdus.pixel_area(self.wcs)) * 3600
 
     def at(self, size: int) -> SkyMap:
         """Return the central square at ``size`` pixels a side, with its WCS.
@@ -92,13 +87,30 @@ class SkyMap:
         square = np.s_[:, top : top + side, left : left + side]
         seen = np.ones((3, side, side)) if self.measured is None else self.measured[square].double().numpy()
         light = np.where(seen > 0, self.flux[square].double().numpy(), 0)
-        shares = area_shares(side, size)
-        light, seen = shares @ light @ shares.T, shares @ seen @ shares.T
-        wcs = None if self.wcs is None else regrid(self.wcs, left, height - side - top, side / size, size)
-        return SkyMap(*_filled(mean_where_seen(light, seen), self.bands, wcs, self.file, self.blank))
+        shares = hdus.area_shares(side, size)
+        means = hdus.mean_where_seen(shares @ light @ shares.T, shares @ seen @ shares.T)
+        wcs = None if self.wcs is None else hdus.regrid(self.wcs, left, height - side - top, side / size, size)
+        return _sky_map(means, self.bands, wcs, self.file, self.blank)
+
+    def complete(self) -> SkyMap:
+        """Return this map, or raise ValueError if something was not measured."""
+        if self.measured is not None:
+            told = f"{int((~self.measured).sum())} of {self.measured.numel()} values without a measurement"
+            raise ValueError(f"file: {self.file!r} has {told}; cut them out, or pass blank= to fill them")
+        return self
 
 
-def read_map(file: str | os.PathLike, *, blank: float | None = None, bands=None, planes=None) -> SkyMap:
+def _sky_map(values: np.ndarray, bands: tuple, wcs, file: str, blank: float) -> SkyMap:
+    """Map of values that are NaN where nothing was measured."""
+    values = values.astype(np.float32)
+    measured = np.isfinite(values)
+    flux = torch.from_numpy(np.where(measured, values, np.float32(blank)))
+    return SkyMap(flux, bands, wcs, file, None if measured.all() else torch.from_numpy(measured), blank)
+
+
+def read_map(
+    file: File, *, blank: float | None = None, bands: Bands | None = None, planes: Sequence[str | int] | None = None
+) -> SkyMap:
     """Read three bands from a FITS file, in MJy/sr.
 
     Parameters
@@ -114,7 +126,7 @@ def read_map(file: str | os.PathLike, *, blank: float | None = None, bands=None,
     bands : tuple of float, optional
         Wavelengths in micrometers, in the order of the file's planes or of ``planes``. By default the file's own: cards
         ``WAVELEN`` (of an image) or ``WAVELEN1`` to ``WAVELEN3`` (of a cube's planes), in micrometers or as text with a
-        unit, or else a spectral axis with its ``CUNIT``. If it says none, `bands.BANDS` are assumed, with a warning.
+        unit, or else a spectral axis with its ``CUNIT``. If it says none, `BANDS` are assumed, with a warning.
     planes : tuple of str or int, optional
         HDUs to read: their ``EXTNAME`` such as "SCI1", with version such as "SCI,1", or number. By default all images
         whose names do not say error, variance, weight, quality, mask, model, background or the like.
@@ -126,8 +138,8 @@ def read_map(file: str | os.PathLike, *, blank: float | None = None, bands=None,
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, ImportError
+        If there is no such file, or astropy is missing.
     TypeError, ValueError
         If it is no whole FITS file; has no three bands, other wavelengths than ``bands``, fewer than three, an axis of
         polarization or velocity, images that do not overlap, no surface brightness, or pixels without a value. The
@@ -137,16 +149,32 @@ def read_map(file: str | os.PathLike, *, blank: float | None = None, bands=None,
     if not file.is_file():
         raise FileNotFoundError(f"file: got {str(file)!r}, expected a FITS file")
     fill = math.nan if blank is None or blank != blank else check_number("blank", blank, -math.inf)
-    found = read_planes(file, planes, bands is not None)
-    waves = wavelengths(file, [plane.wave for plane in found], None if bands is None else three_bands(bands))
+    asked = None if bands is None else hdus.three_bands(bands)
+    try:
+        found = hdus.read_planes(file, planes, bands is not None)
+        waves, values = hdus.wavelengths([plane.wave for plane in found], asked), hdus.one_grid(found)
+    except hdus.Unfit as error:
+        raise ValueError(f"file: {str(file)!r} {error}") from error
+    for fault in {plane.fault for plane in found} - {""}:
+        _warn(f"file: {str(file)!r} has a WCS that cannot be read ({fault}); it is read without one")
+    if asked is None and found[0].wave is None:
+        told = f"the maps in {str(file.parent)!r} say no wavelengths; {BANDS} micrometers are assumed, in this order"
+        _warn(f"{told} (pass bands= to read_map or load_maps, or write cards WAVELEN1 to WAVELEN3)")
     order = np.argsort(waves)[::-1]
-    values = one_grid(file, found)[order][:, ::-1]
-    made = _filled(values, tuple(float(waves[k]) for k in order), found[0].wcs, str(file), fill)
-    return _complete(SkyMap(*made)) if blank is None else SkyMap(*made)
+    made = _sky_map(values[order][:, ::-1], tuple(float(waves[k]) for k in order), found[0].wcs, str(file), fill)
+    return made.complete() if blank is None else made
 
 
-def write_map(file: str | os.PathLike, flux, *, wcs=None, history: tuple[str, ...] = (), bands=None) -> Path:
-    """Write three bands as a FITS cube in MJy/sr, whole or not at all.
+@cache
+def _warn(message: str) -> None:
+    """Warn once, though catching others' warnings makes Python forget what it has said."""
+    warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def write_map(
+    file: File, flux: torch.Tensor | SkyMap, *, wcs: Any = None, history: Sequence[str] = (), bands: Bands | None = None
+) -> Path:
+    """Write three bands as a FITS cube in MJy/sr, whole or not at all, and return the file.
 
     Parameters
     ----------
@@ -159,24 +187,18 @@ def write_map(file: str | os.PathLike, flux, *, wcs=None, history: tuple[str, ..
     history : tuple of str
         Lines for the header, such as the model and the seed that made the map.
     bands : tuple of float, optional
-        Wavelengths in micrometers, in the order of ``flux``; by default those of the `SkyMap`, or `bands.BANDS`.
-
-    Returns
-    -------
-    Path
+        Wavelengths in micrometers, in the order of ``flux``; by default those of the `SkyMap`, or `BANDS`.
 
     Raises
     ------
-    FileExistsError, FileNotFoundError, TypeError, ValueError
-        If the file exists, or its folder does not; if the map is no finite floating tensor of three bands, or is a
-        `SkyMap` of others than ``bands``.
+    FileExistsError, FileNotFoundError, ImportError, TypeError, ValueError
+        If the file exists, or its folder does not; if astropy is missing; if the map is no finite floating tensor of
+        three bands, or is a `SkyMap` of others than ``bands``.
     """
-    from astropy.io import fits
-
-    file, known = Path(file), BANDS
+    fits, file, known = need("astropy.io.fits"), Path(file), BANDS
     if isinstance(flux, SkyMap):
         known, wcs, flux = flux.bands, flux.wcs if wcs is None else wcs, flux.flux
-        if bands is not None and not agree(three_bands(bands), known):
+        if bands is not None and not hdus.agree(hdus.three_bands(bands), known):
             raise ValueError(f"bands: got {bands}, expected {known}, those of the map")
     if not isinstance(flux, torch.Tensor) or flux.ndim != 3 or len(flux) != 3:
         shape = tuple(flux.shape) if hasattr(flux, "shape") else type(flux).__name__
@@ -186,9 +208,9 @@ def write_map(file: str | os.PathLike, flux, *, wcs=None, history: tuple[str, ..
         raise FileExistsError(f"file: {str(file)!r} exists already")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"file: got {str(file)!r}, expected a name in a folder that exists")
-    header = fits.Header() if wcs is None else wcs_header(wcs)
-    header["BUNIT"] = UNIT
-    for number, wavelength in enumerate(three_bands(known if bands is None else bands), 1):
+    header = fits.Header() if wcs is None else hdus.wcs_header(wcs)
+    header["BUNIT"] = hdus.UNIT
+    for number, wavelength in enumerate(hdus.three_bands(known if bands is None else bands), 1):
         header[f"WAVELEN{number}"] = (wavelength, "micrometers")
     for line in history:
         header.add_history(line)
@@ -199,18 +221,8 @@ def write_map(file: str | os.PathLike, flux, *, wcs=None, history: tuple[str, ..
     return file
 
 
-def map_files(folder: str | os.PathLike) -> list[Path]:
-    """FITS files in a folder and the folders below it, sorted by path; none if there are none."""
-    return listing(Path(folder), SUFFIXES)
-
-
-def files(folder: Path) -> list[Path]:
-    """What a folder's pictures depend on: its maps, and its stretch if that was saved."""
-    return [*map_files(folder), *folder.glob(STRETCH_FILE)]
-
-
 def load_maps(
-    folder: str | os.PathLike, n: int, size: int = 64, seed: int = 0, start: int = 0, *, blank=None, **reading
+    folder: File, n: int, size: int = 64, seed: int = 0, start: int = 0, *, blank: float | None = None, **reading: Any
 ) -> torch.Tensor:
     """Return maps of a folder of FITS files, their central squares at one size.
 
@@ -232,34 +244,22 @@ def load_maps(
 
     Raises
     ------
-    FileNotFoundError, TypeError, ValueError
+    FileNotFoundError, ImportError, TypeError, ValueError
         If there are fewer than ``n`` files, one cannot be read (the message names it), or their bands differ.
     """
     start = check_integer("start", start, 0)
-    chosen = choose(Path(folder), range(start, start + check_integer("n", n, 1)), check_integer("seed", seed, 0))
-    return _squares(chosen, size, blank, **reading)
+    numbers = range(start, start + check_integer("n", n, 1))
+    return _squares(_maps_in(folder).choose(numbers, check_integer("seed", seed, 0)), size, blank, **reading)
 
 
-def choose(folder: Path, numbers: range, seed: int) -> list[Path]:
-    """Those of a folder's FITS files with these numbers in an order drawn by ``seed``."""
-    found = map_files(folder)
-    if not found:
-        raise FileNotFoundError(f"folder: no FITS file in {str(folder)!r} or below it")
-    return [found[i] for i in draw(len(found), numbers, seed, f"the number of maps in {str(folder)!r}")]
-
-
-def pictures(folder: Path, numbers: range, size: int, seed: int, blank: float | None = None) -> np.ndarray:
+def read_files(files: list[Path], size: int, folder: Folder, *, blank: float | None = None) -> np.ndarray:
     """Develop some of a folder's maps, float32 ``(n, 3, size, size)`` in ``[0, 1]``; ``blank`` as for `load_maps`."""
-    flux = _squares(choose(folder, numbers, seed), size, blank)
-    return ((to_images(flux, folder_stretch(folder)) + 1) / 2).numpy()
+    flux = _squares(files, size, blank)
+    stretch = _saved(folder.path) or _fitted(folder.stamps(FITTED_TO), str(folder.path), ())
+    return ((to_images(flux, stretch) + 1) / 2).numpy()
 
 
-def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]:
-    """Where each of the maps comes from: ``file``."""
-    return {"file": np.array([str(file) for file in choose(folder, numbers, seed)])}
-
-
-def folder_stretch(folder: str | os.PathLike, **settings) -> Stretch:
+def folder_stretch(folder: File, **settings: object) -> Stretch:
     """Return how a folder's maps are developed: by its ``stretch.json``, or fitted to its first maps.
 
     Parameters
@@ -269,38 +269,43 @@ def folder_stretch(folder: str | os.PathLike, **settings) -> Stretch:
         For `fit_stretch`, if there is no such file. It is given what was measured in all bands; maps that cannot be
         read take no part.
 
-    Returns
-    -------
-    Stretch
-
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, ImportError, ValueError
         If there is no map, the file holds no stretch, or a band has no light to fit a white to.
     """
-    file = Path(folder) / STRETCH_FILE
-    if file.is_file():
-        try:
-            saved = json.loads(file.read_text())
-            return Stretch(tuple(saved.pop("white")), **saved)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            told = f"holds no stretch ({error}); expected what save_stretch writes"
-            raise ValueError(f"folder: {str(file)!r} {told}") from error
-    first = map_files(folder)[:FITTED_TO]
-    if not first:
-        raise FileNotFoundError(f"folder: no FITS file in {str(folder)!r} or below it")
-    return _fitted(str(folder), stamps(first), tuple(sorted(settings.items())))
+    stamps = () if (saved := _saved(Path(folder))) else _maps_in(folder).stamps(FITTED_TO)
+    return saved or _fitted(stamps, str(folder), tuple(sorted(settings.items())))
 
 
-def save_stretch(folder: str | os.PathLike, stretch: Stretch) -> Path:
+def save_stretch(folder: File, stretch: Stretch) -> Path:
     """Write a stretch beside the maps, so that more maps do not change how the others are developed."""
     file = Path(folder) / STRETCH_FILE
     write_whole(file, (json.dumps(asdict(stretch), indent=1) + "\n").encode())
     return file
 
 
+def _maps_in(path: File) -> Folder:
+    folder = open_folder(path)
+    if folder.reader.NAME != NAME:
+        raise FileNotFoundError(f"folder: no FITS file in {str(path)!r} or below it")
+    return folder
+
+
+def _saved(folder: Path) -> Stretch | None:
+    file = folder / STRETCH_FILE
+    if not file.is_file():
+        return None
+    try:
+        saved = json.loads(file.read_text())
+        return Stretch(tuple(saved.pop("white")), **saved)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        told = f"holds no stretch ({error}); expected what save_stretch writes"
+        raise ValueError(f"folder: {str(file)!r} {told}") from error
+
+
 @cache
-def _fitted(folder: str, stamps: tuple, settings: tuple) -> Stretch:
+def _fitted(stamps: tuple, folder: str, settings: tuple) -> Stretch:
     columns = []
     for file, *_ in stamps:
         try:
@@ -327,23 +332,7 @@ def _squares(chosen: list[Path], size: int, blank: float | None, **reading) -> t
     fill = None if blank is None else check_number("blank", blank, -math.inf)
     found = [read_map(file, blank=math.nan, **reading).at(size) for file in chosen]
     for one in found:
-        if not agree(one.bands, found[0].bands):
-            raise bad(one.file, f"is at {one.bands} micrometers, expected {found[0].bands} as of {found[0].file!r}")
-    if fill is None:
-        return torch.stack([_complete(one).flux for one in found])
-    return torch.stack([one.flux.nan_to_num(fill) for one in found])
-
-
-def _filled(values: np.ndarray, bands: tuple, wcs, file: str, blank: float) -> tuple:
-    """Fields of a `SkyMap` whose values are NaN where nothing was measured."""
-    values = values.astype(np.float32)
-    measured = np.isfinite(values)
-    flux = torch.from_numpy(np.where(measured, values, np.float32(blank)))
-    return flux, bands, wcs, file, None if measured.all() else torch.from_numpy(measured), blank
-
-
-def _complete(found: SkyMap) -> SkyMap:
-    if found.measured is not None:
-        told = f"{int((~found.measured).sum())} of {found.measured.numel()} values without a measurement"
-        raise bad(found.file, f"has {told}; cut them out, or pass blank= to fill them")
-    return found
+        if not hdus.agree(one.bands, found[0].bands):
+            told = f"is at {one.bands} micrometers, expected {found[0].bands} as of {found[0].file!r}"
+            raise ValueError(f"file: {one.file!r} {told}")
+    return torch.stack([one.complete().flux if fill is None else one.flux.nan_to_num(fill) for one in found])

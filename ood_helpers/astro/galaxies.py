@@ -17,31 +17,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from astropy.stats import sigma_clipped_stats
-from photutils.segmentation import detect_sources
 from scipy import ndimage
-from statmorph import SourceMorphology
 
 from ..checks import check_number
 from .bands import Stretch, to_flux
+from .extra import need
 
 LIGHT = ("concentration", "asymmetry", "gini", "m20", "ellipticity")
 ARMS = ("arms", "hand", "pitch", "strength")
-BAD, NOTHING = 2, 4
-"""Flags of statmorph from which on a measurement is bad, and of one that is none."""
-
+BAD, NOTHING = 2, 4  # flags of statmorph: from which on a measurement is bad, and of one that is none
 FEWEST = 9  # pixels of the smallest source
 ANNULUS = (0.5, 3.0)  # in half-light radii
 RINGS, ANGLES = 48, 128
 MOST_ARMS = 6
 WINDING = np.arange(-30, 30.125, 0.25)
-EDGE_ON = 0.35
-"""Discs of a smaller axis ratio hide their arms."""
-WEAKEST = 0.4
-"""Strength below which there are no arms. Of 1,200 drawn galaxies 409 spirals lie above 0.49, all others below 0.36."""
-
-EVEN = 0.01
-"""Standard deviation of the rings' relative light below which a disc is even: what is left is pixels and rounding."""
+EDGE_ON = 0.35  # discs of a smaller axis ratio hide their arms
+WEAKEST = 0.4  # strength of arms: of 1,200 drawn galaxies 409 spirals lie above 0.49, all others below 0.36
+EVEN = 0.01  # deviation of the rings' relative light below which a disc is even: what is left is pixels and rounding
 
 
 def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
@@ -52,14 +44,13 @@ def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
     images : Tensor
         ``(n, 3, H, W)`` in ``[-1, 1]``.
     softening : float
-        That of the ``asinh`` that developed them, `ood_helpers.domains.skies.stretch`.
+        That of the ``asinh`` that developed them; 0.05 for the domain ``galaxy``.
 
     Returns
     -------
     ndarray
-        float64 ``(n, H, W)``, mean of the three bands; 1 is the brightness that a gray pixel shows as white. A picture
-        does not tell how much brighter a saturated pixel was: cores of ellipticals, mergers and stars are flatter here
-        than on the sky, and their concentration is too low.
+        float64 ``(n, H, W)``, mean of the three bands; 1 is the brightness that a gray pixel shows as white. Saturated
+        cores of ellipticals, mergers and stars are flatter here than on the sky, their concentration too low.
 
     Raises
     ------
@@ -69,7 +60,7 @@ def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
     return to_flux(images, Stretch((1.0, 1.0, 1.0), softening, "lupton")).mean(1).detach().cpu().double().numpy()
 
 
-def morphology(maps, *, isophote: float = 0.005) -> pd.DataFrame:
+def morphology(maps: np.ndarray | torch.Tensor, *, isophote: float = 0.005) -> pd.DataFrame:
     """Measure galaxies, one row each.
 
     The galaxy is the source with the most light; others are masked. The sky is the median of the picture's four
@@ -90,68 +81,66 @@ def morphology(maps, *, isophote: float = 0.005) -> pd.DataFrame:
         all, less that of the sky: 0 for a symmetric galaxy. ``gini``: 0 if all pixels are alike, 1 if one has all
         light. ``m20``: log10 of the second moment of the brightest 20 % of the light, relative to the total: the lower,
         the more of them is in one center. ``ellipticity``: one minus the axis ratio, by moments.
-        ``arms``, ``hand``, ``pitch``, ``strength``: see `spiral_arms`.
         ``flag``: statmorph's verdict, 0 good, 1 suspect, 2 bad, 4 nothing could be measured. What it calls bad is NaN,
         so that ``table.count()`` counts what was measured.
+        ``arms``: from 1 to 6, or 0. ``hand``: 1 for arms that on the page turn anticlockwise on their way out, as of a
+        galaxy that rotates clockwise if they trail, the "clockwise spiral" of Galaxy Zoo and of `GALAXY_KINDS`; -1 for
+        an "anticlockwise spiral", 0 without arms. ``pitch``: in radians, up to pi / 4. ``strength``: light relative to
+        the mean of its ring varies, and this one spiral explains so much of the variance, from 0 to 1; below 0.4 there
+        are no arms, nor in light that varies by less than 1 %. These four are NaN for a disc seen edge-on.
 
     Raises
     ------
-    TypeError, ValueError
-        If the maps are no finite floating ``(n, H, W)``, or the isophote is not above 0.
+    ImportError, TypeError, ValueError
+        If statmorph is missing, the maps are no finite floating ``(n, H, W)``, or the isophote is not above 0.
     """
-    maps = _check_maps(maps)
-    check_number("isophote", isophote, 0, strict=True)
-    sources = [_find(light, isophote) for light in maps]
+    sources = _sources(maps, isophote)
     return pd.concat([pd.DataFrame([_spread(s) for s in sources]), pd.DataFrame([_wind(s) for s in sources])], axis=1)
 
 
-def spiral_arms(maps, *, isophote: float = 0.005) -> pd.DataFrame:
-    """Count the arms of galaxies and tell which way they wind, one row each.
-
-    Parameters
-    ----------
-    maps, isophote
-        As for `morphology`.
-
-    Returns
-    -------
-    DataFrame
-        ``arms``: from 1 to 6, or 0. ``hand``: 1 where ``theta + ln(r) / tan(pitch)`` is constant along an arm, with
-        ``theta`` from ``x`` to ``y`` and ``y`` down: arms that on the page turn anticlockwise on their way out, as of a
-        galaxy that rotates clockwise if they trail, the "clockwise spiral" of Galaxy Zoo and of
-        `ood_helpers.domains.skies.GALAXY_KINDS`; -1 for an "anticlockwise spiral", 0 without arms. ``pitch``: in
-        radians, up to pi / 4. ``strength``: light relative to the mean of its ring varies, and this one spiral explains
-        so much of the variance, from 0 to 1; below 0.4 there are no arms, nor in light that varies by less than 1 %.
-        All NaN where there is no source, or a disc is seen edge-on.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `morphology`.
-    """
-    maps = _check_maps(maps)
-    check_number("isophote", isophote, 0, strict=True)
-    return pd.DataFrame([_wind(_find(light, isophote)) for light in maps])
+def spiral_arms(maps: np.ndarray | torch.Tensor, isophote: float = 0.005) -> pd.DataFrame:
+    """The columns of `morphology` about arms, which need no statmorph."""
+    return pd.DataFrame([_wind(source) for source in _sources(maps, isophote)])
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Brightness above the sky ``(H, W)``, the sky's standard deviation, the map of sources, the galaxy's number."""
+    """Brightness above the sky ``(H, W)``, the sky's standard deviation, and which pixels are its own and of others."""
 
     light: np.ndarray
     noise: float
     labels: np.ndarray
     label: int
 
+    @property
+    def own(self) -> np.ndarray:
+        return self.labels == self.label
 
-def _find(light, isophote: float) -> _Source | None:
+
+def _sources(maps, isophote: float) -> list[_Source | None]:
+    check_number("isophote", isophote, 0, strict=True)
+    if isinstance(maps, torch.Tensor):
+        maps = maps.detach().cpu().numpy()
+    if not isinstance(maps, np.ndarray) or maps.dtype.kind != "f":
+        got = f"dtype {maps.dtype}" if isinstance(maps, np.ndarray) else type(maps).__name__
+        raise TypeError(f"maps: got {got}, expected floating brightness of shape (n, H, W)")
+    if maps.ndim != 3 or not len(maps) or min(maps.shape[1:]) < 16:
+        raise ValueError(f"maps: got shape {maps.shape}, expected (n, H, W) of at least 16 pixels")
+    if not np.isfinite(maps).all():
+        raise ValueError("maps: holds NaN or infinity, expected finite values")
+    return [_find(light, isophote) for light in maps.astype(np.float64, copy=False)]
+
+
+def _find(light: np.ndarray, isophote: float) -> _Source | None:
+    """The source with the most light, if there is any."""
     edge = len(light) // 8
     corners = light[np.ix_(*(np.r_[:edge, -edge:0] for _ in range(2)))]
-    _, sky, noise = sigma_clipped_stats(corners)
+    _, sky, noise = need("astropy.stats").sigma_clipped_stats(corners)
     light = light - sky
+    detect = need("photutils.segmentation").detect_sources
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there is no source
-        found = detect_sources(light, max(isophote, 3 * noise), FEWEST)
+        found = detect(light, max(isophote, 3 * noise), FEWEST)
     if found is None:
         return None
     total = ndimage.sum(light, found.data, found.labels)
@@ -165,15 +154,15 @@ def _spread(source: _Source | None) -> dict:
     if source is None:
         return nothing
     noise = np.full(source.light.shape, max(source.noise, 1e-6))
+    measure = need("statmorph").SourceMorphology
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # each becomes a flag
-            found = SourceMorphology(source.light, source.labels, source.label, weightmap=noise, n_sigma_outlier=0)
+            found = measure(source.light, source.labels, source.label, weightmap=noise, n_sigma_outlier=0)
     except (AssertionError, ValueError, IndexError):  # statmorph gives up on what is no galaxy
         return nothing
-    return {name: found[theirs] if found.flag < BAD else np.nan for name, theirs in names.items()} | {
-        "flag": found.flag
-    }
+    known = {name: found[theirs] if found.flag < BAD else np.nan for name, theirs in names.items()}
+    return {**known, "flag": found.flag}
 
 
 def _wind(source: _Source | None) -> dict:
@@ -185,9 +174,7 @@ def _wind(source: _Source | None) -> dict:
     if ratio < EDGE_ON:
         return nothing
     u, contrast = _rings(source, center, ratio, angle)
-    if contrast.std() < EVEN:
-        return {**nothing, "arms": 0.0, "hand": 0.0, "strength": 0.0}
-    power = _power(u, contrast)
+    power = _power(u, contrast) if contrast.std() >= EVEN else np.zeros((1, 1))
     k, p = np.unravel_index(np.argmax(power), power.shape)
     if power[k, p] < WEAKEST:
         return {**nothing, "arms": 0.0, "hand": 0.0, "strength": power[k, p]}
@@ -197,7 +184,7 @@ def _wind(source: _Source | None) -> dict:
 
 def _disc(source: _Source):
     """Center ``(x, y)``, axis ratio and angle of the major axis, by moments of the light."""
-    light = np.where(source.labels == source.label, source.light, 0)
+    light = np.where(source.own, source.light, 0)
     y, x = np.indices(light.shape)
     cy, cx = np.unravel_index(np.argmax(ndimage.gaussian_filter(light, 1)), light.shape)
     for _ in range(5):  # the centroid under a window that follows it
@@ -214,17 +201,16 @@ def _rings(source: _Source, center, ratio: float, angle: float):
     y, x = np.indices(source.light.shape)
     dx, dy = x - center[0], y - center[1]
     r = np.hypot(dx * cos + dy * sin, (dy * cos - dx * sin) / ratio)
-    own = source.labels == source.label
-    order = np.argsort(r[own])
-    growth = np.cumsum(source.light[own][order])
-    half = r[own][order][np.searchsorted(growth, growth[-1] / 2)]
+    order = np.argsort(r[source.own])
+    growth = np.cumsum(source.light[source.own][order])
+    half = r[source.own][order][np.searchsorted(growth, growth[-1] / 2)]
 
     u = np.linspace(*np.log(np.multiply(ANNULUS, max(half, 2.0))), RINGS)
     radius, theta = np.exp(u)[:, None], np.arange(ANGLES) * 2 * np.pi / ANGLES
     a, b = radius * np.cos(theta), ratio * radius * np.sin(theta)
     place = [center[1] + a * sin + b * cos, center[0] + a * cos - b * sin]
     light = ndimage.map_coordinates(source.light, place, order=1, mode="nearest")
-    other = (source.labels > 0) & ~own
+    other = (source.labels > 0) & ~source.own
     known = ndimage.map_coordinates((~other).astype(float), place, order=0, mode="constant")
     mean = (light * known).sum(1, keepdims=True) / known.sum(1, keepdims=True).clip(1)
     return u, known * (light / mean.clip(1e-9) - 1).clip(-1, 2)
@@ -240,16 +226,3 @@ def _power(u, contrast):
     amplitude = np.exp(-1j * np.outer(WINDING, u)) @ modes
     power = 2 * np.abs(amplitude.T) ** 2 / (contrast.size * (contrast**2).sum()).clip(1e-30)
     return np.where(np.abs(WINDING) >= np.arange(1, MOST_ARMS + 1)[:, None], power, 0)
-
-
-def _check_maps(maps) -> np.ndarray:
-    if isinstance(maps, torch.Tensor):
-        maps = maps.detach().cpu().numpy()
-    if not isinstance(maps, np.ndarray) or maps.dtype.kind != "f":
-        got = f"dtype {maps.dtype}" if isinstance(maps, np.ndarray) else type(maps).__name__
-        raise TypeError(f"maps: got {got}, expected floating brightness of shape (n, H, W)")
-    if maps.ndim != 3 or not len(maps) or min(maps.shape[1:]) < 16:
-        raise ValueError(f"maps: got shape {maps.shape}, expected (n, H, W) of at least 16 pixels")
-    if not np.isfinite(maps).all():
-        raise ValueError("maps: holds NaN or infinity, expected finite values")
-    return maps.astype(np.float64, copy=False)

@@ -20,7 +20,9 @@ from ..checks import check_integer, check_number
 FLOOR = 0.99
 
 
-def survival(made: pd.DataFrame, real: pd.DataFrame, *, lost: float = 1.0, repeats: int = 2000, seed: int = 0):
+def survival(
+    made: pd.DataFrame, real: pd.DataFrame, *, lost: float = 1.0, repeats: int = 2000, seed: int = 0
+) -> pd.DataFrame:
     """Compare statistics of made images with those of real ones.
 
     Parameters
@@ -65,9 +67,12 @@ def _compare(column: str, made, real, lost: float, repeats: int, rng) -> dict:
     known, given = (values[np.isfinite(values)] for values in (real, made))
     if len(known) < 10 or known.std() == 0:
         raise ValueError(f"real: {column} has {len(known)} values with spread {known.std() if len(known) else 0:.3g}")
-    share, usual = len(given) / len(made), len(known) / len(real)
-    distance = stats.wasserstein_distance(given, known) / known.std() if len(given) else float("inf")
-    floor, least = _floor(real, len(made), repeats, rng)
+    distance, share, usual = _apart(made, real)
+    # what 99 % of the pairs of sets stay below, both drawn with replacement from the real ones
+    sizes = (len(made), len(real))
+    pairs = ([real[rng.integers(len(real), size=size)] for size in sizes] for _ in range(repeats))
+    apart = np.array([_apart(*pair) for pair in pairs])
+    floor, least = (float(np.quantile(x, FLOOR)) for x in (apart[:, 0], abs(apart[:, 1] - apart[:, 2])))
     within = distance <= floor and abs(share - usual) <= least
     gone = distance >= lost or share < usual / 2
     return {
@@ -81,16 +86,9 @@ def _compare(column: str, made, real, lost: float, repeats: int, rng) -> dict:
     }
 
 
-def _floor(real: np.ndarray, n: int, repeats: int, rng) -> tuple[float, float]:
-    """Return what 99 % of the pairs of real sets stay below: distances, and differences of the share measured.
-
-    Both sets are drawn with replacement from the real ones, of ``n`` and of ``len(real)`` rows.
-    """
-    distances, shares = np.empty(repeats), np.empty(repeats)
-    for k in range(repeats):
-        a, b = (real[rng.integers(len(real), size=size)] for size in (n, len(real)))
-        x, y = (values[np.isfinite(values)] for values in (a, b))
-        spread = y.std() if len(y) > 1 else 0
-        distances[k] = stats.wasserstein_distance(x, y) / spread if len(x) and spread > 0 else np.inf
-        shares[k] = abs(len(x) / len(a) - len(y) / len(b))
-    return float(np.quantile(distances, FLOOR)), float(np.quantile(shares, FLOOR))
+def _apart(made: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:
+    """Distance of two sets, and the share of each that could be measured."""
+    given, known = (values[np.isfinite(values)] for values in (made, real))
+    spread = known.std() if len(known) > 1 else 0
+    distance = stats.wasserstein_distance(given, known) / spread if len(given) and spread > 0 else float("inf")
+    return distance, len(given) / len(made), len(known) / len(real)

@@ -2,8 +2,7 @@
 
     L_direction = 1 - cos( E(x) - E(x_source),  D ),      E(x) of length 1
 
-``D`` is a text's direction with CLIP, ``E_text(target) - E_text(source)``, or an image-given one with any embedding:
-the difference of the means over images of both domains. Text means nothing for radiation fields.
+``D`` is the difference of the mean embeddings of both domains: of texts with CLIP, or of images with any embedding.
 """
 
 from __future__ import annotations
@@ -18,23 +17,17 @@ from torch.nn import functional
 from .. import load_scorer
 from ..checks import check_images
 
+CLIP = "openai/clip-vit-base-patch16"  # as DiffusionCLIP and Asyrp take it
 SHIPPED = Path(__file__).parent / "domain-embedding"
 Embedding = Callable[[torch.Tensor], torch.Tensor]
 """Takes images from any device; its features are on its own."""
 
 
-def scorer_embedding(folder=SHIPPED, device="cpu") -> Embedding:
+def scorer_embedding(folder: str | os.PathLike = SHIPPED, device: str | torch.device = "cpu") -> Embedding:
     """Return a domain scorer's features: images ``(n, 3, H, W)`` in ``[-1, 1]`` to ``(n, f)``, differentiable.
 
-    The default is a scorer of its own, of other widths, pictures and first weights than the one that judges images:
-    what is led by a judge pleases it. Like that one it has seen labeled pictures of every drawn domain, as CLIP has
-    seen nearly everything: methods that are led by an embedding know more than their few target images.
-
-    Parameters
-    ----------
-    folder : path
-        As `train_scorer` writes it; by default the one that comes with the package.
-    device : str or torch.device
+    The default has other widths, pictures and first weights than the judge of images: what is led by a judge pleases
+    it. It has seen labeled pictures of every drawn domain, as CLIP of nearly everything: more than a few images tell.
     """
     scorer = load_scorer(folder).to(device)
     return lambda images: scorer.features(images.to(device))
@@ -45,28 +38,25 @@ class ClipEmbedding:
 
     Parameters
     ----------
-    name_or_path : str or path
-        A hub id or a folder, as ``transformers`` saves it. DiffusionCLIP and Asyrp take the default.
-    device : str or torch.device
+    name_or_path, device : str
+        A hub id or a folder, as ``transformers`` saves it; and where it is to work.
 
     Raises
     ------
-    ImportError
-        If ``transformers`` is not installed.
-    OSError
-        If the weights are not there.
+    ImportError, OSError
+        If ``transformers`` is not installed, or the weights are not there.
     """
 
     MEAN = (0.48145466, 0.4578275, 0.40821073)
     STD = (0.26862954, 0.26130258, 0.27577711)
 
-    def __init__(self, name_or_path: str | os.PathLike = "openai/clip-vit-base-patch16", device="cpu"):
+    def __init__(self, name_or_path: str | os.PathLike = CLIP, device: str | torch.device = "cpu"):
         try:
-            from transformers import CLIPModel
+            from transformers import AutoTokenizer, CLIPModel
         except ImportError as error:
             raise ImportError("ClipEmbedding needs transformers: pip install 'ood-helpers[clip]'") from error
-        self.source = name_or_path
         self.clip = CLIPModel.from_pretrained(name_or_path).to(device).eval().requires_grad_(False)
+        self.tokenizer = AutoTokenizer.from_pretrained(name_or_path)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return projected image features ``(n, f)``."""
@@ -78,13 +68,13 @@ class ClipEmbedding:
         return self.clip.visual_projection(vision.pooler_output)
 
     @torch.no_grad()
-    def text(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Return projected text features ``(n, f)``."""
-        from transformers import AutoTokenizer
-
-        tokens = AutoTokenizer.from_pretrained(self.source)(list(prompts), padding=True, return_tensors="pt")
-        text = self.clip.text_model(**tokens.to(self.clip.device))
-        return self.clip.text_projection(text.pooler_output)
+    def direction(self, sources: Sequence[str], targets: Sequence[str]) -> torch.Tensor:
+        """Return the unit vector ``(f,)`` from the mean of some prompts to that of others (DiffusionCLIP, Sec. 3.2)."""
+        means = []
+        for prompts in (sources, targets):
+            tokens = self.tokenizer(list(prompts), padding=True, return_tensors="pt").to(self.clip.device)
+            means.append(unit(self.clip.text_projection(self.clip.text_model(**tokens).pooler_output)).mean(0))
+        return _between(*means)
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:
@@ -94,26 +84,22 @@ def unit(features: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def image_direction(embed: Embedding, sources: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the unit vector ``(f,)`` from the mean embedding of one set of images to that of another.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one is no batch of images in ``[-1, 1]``, or both have one mean.
-    """
-    means = [unit(embed(check_images(name, x))).mean(0) for name, x in (("sources", sources), ("targets", targets))]
-    return _between(*means)
-
-
-def text_direction(clip: ClipEmbedding, source: Sequence[str], target: Sequence[str]) -> torch.Tensor:
-    """Return the unit vector ``(f,)`` from the mean of some prompts to that of others (DiffusionCLIP, Sec. 3.2)."""
-    return _between(*(unit(clip.text(prompts)).mean(0) for prompts in (source, target)))
+    """Return the unit vector ``(f,)`` from the mean embedding of one set of images to that of another."""
+    check_images("targets", targets, check_images("sources", sources).shape[1:])
+    return _between(*(unit(embed(x)).mean(0) for x in (sources, targets)))
 
 
 def _between(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     if float((target - source).norm()) < 1e-6:
         raise ValueError("targets: their mean embedding is that of the sources, expected another domain")
     return unit(target - source)
+
+
+def wanted_direction(embed: Embedding, sources, targets, direction) -> torch.Tensor:
+    """Return the direction that is given, or that from sources to targets."""
+    if (targets is None) == (direction is None):
+        raise ValueError("targets, direction: got both or neither, expected one of them")
+    return image_direction(embed, sources, targets) if direction is None else direction
 
 
 def direction_loss(

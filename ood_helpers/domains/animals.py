@@ -14,30 +14,26 @@ PAPER = (0.97, 0.96, 0.92)
 TONGUE, NOSE, PINK = (0.93, 0.45, 0.5), (0.09, 0.07, 0.07), (0.93, 0.62, 0.62)
 
 
-def pose(rng):
-    return {
-        "cx": rng.normal(0, 0.06),
-        "cy": rng.normal(-0.03, 0.05),
-        "scale": rng.uniform(0.84, 1.06),
-        "tilt": rng.uniform(-0.14, 0.14),
-    }
-
-
-def backdrop(rng):
-    """Two colors and a direction; one backdrop in four is a studio's, between black and white."""
+def portrait(rng) -> dict:
+    """A pose and a backdrop of two colors along a direction; one in four is a studio's, between black and white."""
+    pose = {"cx": rng.normal(0, 0.06), "cy": rng.normal(-0.03, 0.05)}
+    pose |= c.uniform(rng, scale=(0.84, 1.06), tilt=(-0.14, 0.14))
     colored = rng.random() > 0.25
     sky, ground = rng.uniform(0.02, 1, (2, 3)) if colored else rng.uniform(0, 1, (2, 1)).repeat(3, 1)
-    return {"sky": sky, "ground": ground, "slant": rng.uniform(-0.7, 0.7)}
+    return {**pose, "sky": sky, "ground": ground, "slant": rng.uniform(-0.7, 0.7)}
 
 
 def _fur(rng):
     return np.clip(FUR[rng.integers(len(FUR))] + rng.normal(0, 0.045, 3), 0.06, 0.97)
 
 
-def paint_backdrop(canvas, p, x, y):
-    """Fill with a smooth gradient between two colors along a slanted direction."""
+def backdrop(p, size: int):
+    """Canvas with a smooth gradient between two colors along a slanted direction, and its coordinates."""
+    canvas = c.Canvas(len(p["cx"]), size)
+    x, y = canvas.grid
     ramp = np.clip((c.rotate(x, y, p["slant"])[1] + 1) / 2, 0, 1)[:, None]
-    canvas.fill(c.color(p["sky"]) * (1 - ramp) + c.color(p["ground"]) * ramp)
+    canvas.rgb[:] = c.color(p["sky"]) * (1 - ramp) + c.color(p["ground"]) * ramp
+    return canvas, x, y
 
 
 def lit(values, v, strength=0.16):
@@ -48,15 +44,10 @@ def lit(values, v, strength=0.16):
 def sample_dog(rng) -> dict:
     """Draw the parameters of one dog portrait."""
     return {
-        **pose(rng),
-        **backdrop(rng),
+        **portrait(rng),
         "fur": _fur(rng),
-        "ear_shade": rng.uniform(0.5, 0.92),
-        "ear_drop": rng.uniform(0.0, 0.12),
-        "ear_turn": rng.uniform(0.08, 0.34),
-        "muzzle_light": rng.uniform(0.1, 0.24),
-        "eye_gap": rng.uniform(0.2, 0.25),
-        "eye_size": rng.uniform(0.085, 0.11),
+        **c.uniform(rng, ear_shade=(0.5, 0.92), ear_drop=(0, 0.12), ear_turn=(0.08, 0.34), muzzle_light=(0.1, 0.24)),
+        **c.uniform(rng, eye_gap=(0.2, 0.25), eye_size=(0.085, 0.11)),
         "patch": rng.choice([-1, 0, 0, 1]),
         "tongue": rng.integers(2),
         "collar": rng.uniform(0.1, 0.95, 3),
@@ -65,9 +56,7 @@ def sample_dog(rng) -> dict:
 
 def draw_dog(p: dict, size: int) -> np.ndarray:
     """Paint dog portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
-    x, y = c.grid(size)
-    canvas = c.Canvas(len(p["cx"]), size)
-    paint_backdrop(canvas, p, x, y)
+    canvas, x, y = backdrop(p, size)
     fur, ear = p["fur"], p["fur"] * p["ear_shade"][:, 0]
 
     u, v = c.place(x, y, p["cx"], p["cy"], p["scale"])
@@ -101,15 +90,11 @@ def draw_dog(p: dict, size: int) -> np.ndarray:
 def sample_cat(rng) -> dict:
     """Draw the parameters of one cat portrait."""
     return {
-        **pose(rng),
-        **backdrop(rng),
+        **portrait(rng),
         "fur": _fur(rng),
         "iris": IRIS[rng.integers(len(IRIS))] + rng.normal(0, 0.03, 3),
-        "ear_spread": rng.uniform(0.33, 0.42),
-        "ear_height": rng.uniform(0.3, 0.42),
-        "eye_gap": rng.uniform(0.21, 0.25),
-        "eye_open": rng.uniform(0.7, 1.0),
-        "pupil": rng.uniform(0.025, 0.05),
+        **c.uniform(rng, ear_spread=(0.33, 0.42), ear_height=(0.3, 0.42)),
+        **c.uniform(rng, eye_gap=(0.21, 0.25), eye_open=(0.7, 1), pupil=(0.025, 0.05)),
         "stripes": rng.random() < 0.5,
         "bib": rng.random() < 0.5,
         "whiskers": rng.uniform(-0.05, 0.05),
@@ -118,9 +103,7 @@ def sample_cat(rng) -> dict:
 
 def draw_cat(p: dict, size: int) -> np.ndarray:
     """Paint cat portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
-    x, y = c.grid(size)
-    canvas = c.Canvas(len(p["cx"]), size)
-    paint_backdrop(canvas, p, x, y)
+    canvas, x, y = backdrop(p, size)
     fur = p["fur"]
     dark, light = fur * 0.62, np.clip(fur * 0.6 + 0.42, 0, 1)
 
@@ -159,9 +142,9 @@ def draw_cat(p: dict, size: int) -> np.ndarray:
 
 def draw_sketch(p: dict, size: int) -> np.ndarray:
     """Draw the dogs of ``draw_dog`` again as ink lines on paper, ``(n, 3, size, size)`` in ``[0, 1]``."""
-    x, y = c.grid(size)
     canvas = c.Canvas(len(p["cx"]), size)
-    canvas.fill(c.color(PAPER))
+    x, y = canvas.grid
+    canvas.rgb[:] = c.color(PAPER)
 
     def ink(shape, half_width=0.016):
         """Cover what lies behind with paper, then follow the rim."""

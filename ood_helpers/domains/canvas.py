@@ -1,11 +1,8 @@
 """Batched drawing with signed distances: a shape is the set of points where its distance is negative.
 
-A shape painted with anti-aliasing covers the fraction ``clip(1/2 - distance / pixel, 0, 1)`` of a pixel,
-so one formula draws crisp edges at any size.
-
-Coordinates run over ``[-1, 1]``, ``x`` to the right and ``y`` downward. Every shape parameter may be a
-number or an array of shape ``(n, 1, 1)``, one value per image of the batch; every distance has shape
-``(n, size, size)`` (or broadcasts to it).
+A painted shape covers the fraction ``clip(1/2 - distance / pixel, 0, 1)`` of a pixel: crisp edges at any size.
+Coordinates run over ``[-1, 1]``, ``x`` to the right and ``y`` downward. A shape parameter may be a number or an array
+``(n, 1, 1)``, one value per image of the batch; every distance broadcasts to ``(n, size, size)``.
 """
 
 from __future__ import annotations
@@ -20,6 +17,11 @@ def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixel centers ``x`` of shape ``(1, 1, size)`` and ``y`` of shape ``(1, size, 1)``."""
     centers = ((np.arange(size) + 0.5) / size * 2 - 1).astype(np.float32)
     return centers[None, None, :], centers[None, :, None]
+
+
+def uniform(rng, **ranges) -> dict:
+    """Draw a number of each range ``(low, high)``, or a vector ``(low, high, k)``, in this order."""
+    return {name: rng.uniform(*bounds) for name, bounds in ranges.items()}
 
 
 def rotate(x, y, angle):
@@ -99,19 +101,12 @@ class Canvas:
     def __init__(self, n: int, size: int):
         self.rgb = np.zeros((n, 3, size, size), np.float32)
         self.pixel = np.float32(2 / size)
-
-    def fill(self, values) -> None:
-        """Cover the whole canvas."""
-        self.rgb[:] = values
+        self.grid = grid(size)
 
     def paint(self, distance, values, opacity=1.0) -> None:
         """Lay a color, flat or shaded ``(n, 3, size, size)``, over a shape; ``opacity`` may be ``(n, 1, 1)``."""
         coverage = np.clip(0.5 - distance / self.pixel, 0, 1) * opacity
-        self.blend(coverage, values if np.ndim(values) == 4 else color(values))
-
-    def blend(self, coverage, values) -> None:
-        """Mix in ``values`` with weight ``coverage`` in ``[0, 1]``, shape ``(n, size, size)``."""
-        self.rgb += coverage[:, None] * (values - self.rgb)
+        self.rgb += coverage[:, None] * ((values if np.ndim(values) == 4 else color(values)) - self.rgb)
 
     def shade(self, weight, amount) -> None:
         """Brighten (``amount > 0``) or darken where ``weight`` is positive; both broadcast to a picture."""

@@ -21,57 +21,42 @@ CHUNK = 16  # images drawn together: their planes stay in the processor's cache
 
 @dataclass(frozen=True)
 class DrawnDomain:
-    """A domain given by ``sample(rng) -> parameters`` and ``draw(parameters, size) -> pictures``.
+    """A domain that is computed; those of one ``stream`` of random numbers show the same subjects.
 
-    Attributes
-    ----------
-    sample : callable
-        Draws one image's parameters, a dict of numbers and small vectors.
-    draw : callable
-        Paints a batch, ``(n, 3, size, size)`` float32 in ``[0, 1]``; numbers arrive as ``(n, 1, 1)``, vectors
-        as ``(n, k)``.
-    counterpart : str
-        The data set of the paper that it stands for.
-    stream : str
-        The name that its random numbers are drawn under; domains that share it show the same subjects.
+    ``sample(rng)`` draws one image's parameters, numbers and small vectors; ``paint(parameters, size)`` paints a batch,
+    ``(n, 3, size, size)`` float32, to which numbers come as ``(n, 1, 1)`` and vectors as ``(n, k)``.
     """
 
     sample: Callable[[np.random.Generator], dict]
-    draw: Callable[[dict, int], np.ndarray]
-    counterpart: str
+    paint: Callable[[dict, int], np.ndarray]
     stream: str
+
+    def parameters(self, numbers: range, seed: int) -> dict[str, np.ndarray]:
+        """Return the parameters of the images with these numbers: numbers as ``(n,)``, vectors as ``(n, k)``."""
+        stream = crc32(self.stream.encode())
+        rows = [self.sample(np.random.default_rng([seed, stream, i])) for i in numbers]
+        return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+    def pictures(self, numbers: range, size: int, seed: int) -> np.ndarray:
+        """Draw the images with these numbers, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+        n, labels = len(numbers), self.parameters(numbers, seed)
+        images = np.empty((n, 3, size, size), np.float32)
+        for start in range(0, n, CHUNK):
+            part = {key: _as_planes(values[start : start + CHUNK]) for key, values in labels.items()}
+            images[start : start + CHUNK] = self.paint(part, size)
+        return np.clip(images, 0, 1, out=images)
 
 
 DRAWN = {
-    "dog": DrawnDomain(animals.sample_dog, animals.draw_dog, "AFHQ-Dog", "dog"),
-    "cat": DrawnDomain(animals.sample_cat, animals.draw_cat, "AFHQ-Cat", "cat"),
-    "face": DrawnDomain(people.sample_face, people.draw_face, "CelebA-HQ", "face"),
-    "church": DrawnDomain(buildings.sample_church, buildings.draw_church, "LSUN-Church", "church"),
-    "bedroom": DrawnDomain(buildings.sample_bedroom, buildings.draw_bedroom, "LSUN-Bedroom", "bedroom"),
-    "sketch": DrawnDomain(animals.sample_dog, animals.draw_sketch, "line drawings of dogs", "dog"),
-    "galaxy": DrawnDomain(skies.sample_galaxy, skies.draw_galaxy, "Galaxy Zoo", "galaxy"),
-    "radiation": DrawnDomain(
-        skies.sample_radiation, skies.draw_radiation, "dust emission of molecular clouds", "radiation"
-    ),
+    "dog": DrawnDomain(animals.sample_dog, animals.draw_dog, "dog"),
+    "cat": DrawnDomain(animals.sample_cat, animals.draw_cat, "cat"),
+    "face": DrawnDomain(people.sample_face, people.draw_face, "face"),
+    "church": DrawnDomain(buildings.sample_church, buildings.draw_church, "church"),
+    "bedroom": DrawnDomain(buildings.sample_bedroom, buildings.draw_bedroom, "bedroom"),
+    "sketch": DrawnDomain(animals.sample_dog, animals.draw_sketch, "dog"),
+    "galaxy": DrawnDomain(skies.sample_galaxy, skies.draw_galaxy, "galaxy"),
+    "radiation": DrawnDomain(skies.sample_radiation, skies.draw_radiation, "radiation"),
 }
-
-
-def parameters(name: str, numbers: range, seed: int) -> dict[str, np.ndarray]:
-    """Return the parameters of the images with these numbers: numbers as ``(n,)``, vectors as ``(n, k)``."""
-    domain = DRAWN[name]
-    stream = crc32(domain.stream.encode())
-    rows = [domain.sample(np.random.default_rng([seed, stream, i])) for i in numbers]
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
-
-
-def pictures(name: str, numbers: range, size: int, seed: int) -> np.ndarray:
-    """Draw the images with these numbers, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
-    n, labels = len(numbers), parameters(name, numbers, seed)
-    images = np.empty((n, 3, size, size), np.float32)
-    for start in range(0, n, CHUNK):
-        part = {key: _as_planes(values[start : start + CHUNK]) for key, values in labels.items()}
-        images[start : start + CHUNK] = DRAWN[name].draw(part, size)
-    return np.clip(images, 0, 1, out=images)
 
 
 def dust_maps(numbers: range, size: int, seed: int) -> np.ndarray:
@@ -80,7 +65,7 @@ def dust_maps(numbers: range, size: int, seed: int) -> np.ndarray:
     Light becomes brightness by a factor for each band, of the order that molecular clouds have, over a diffuse glow;
     there is no noise.
     """
-    labels = parameters("radiation", numbers, seed)
+    labels = DRAWN["radiation"].parameters(numbers, seed)
     light = skies.radiation_light({key: _as_planes(values) for key, values in labels.items()}, size)
     return (light * canvas.color(BRIGHTNESS) + canvas.color(GLOW)).astype(np.float32)
 

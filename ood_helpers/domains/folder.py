@@ -1,130 +1,126 @@
-"""A folder of image files as a domain."""
+"""A folder of files as a domain: which files, in what order, and who reads them.
+
+Image files are read here; readers of other files come from installed packages, found by the entry points
+``ood_helpers.readers``. This one is declared by ``fits = "ood_helpers.astro.fits"``.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
-import struct
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from . import images
 from .real import draw
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-SCALES = (1.0, 255.0, 65535.0)  # what white is in images of fractions or of 32-bit integers
 LEFT_BEHIND = "__MACOSX"  # by macOS in archives; beside images it leaves files that begin with a dot
-UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
-ODD_TAGS = (*UNREADABLE, KeyError, TypeError, ZeroDivisionError, struct.error)  # what odd EXIF entries end in
 
 
-def listing(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files with these endings in a folder and the folders below it, linked ones, too, sorted by path; none hidden."""
+class Reader(Protocol):
+    """What turns files of one kind into pictures: a module, or an object."""
+
+    NAME: str  # what its files are called in messages, in the plural
+    SUFFIXES: tuple[str, ...]  # endings of its files, in lower case
+    BESIDE: tuple[str, ...]  # names of further files in the folder that its pictures depend on
+
+    def read_files(self, files: list[Path], size: int, folder: Folder, **options: object) -> np.ndarray:
+        """Read some files of a folder, float32 ``(n, 3, size, size)`` in ``[0, 1]``; options are keyword-only."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder, who reads it, and the files of this kind in it and below it, sorted by path."""
+
+    path: Path
+    reader: Reader
+    files: list[Path]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the keyword options of its reader."""
+        known = inspect.signature(self.reader.read_files).parameters.values()
+        return tuple(option.name for option in known if option.kind is option.KEYWORD_ONLY)
+
+    def choose(self, numbers: range, seed: int) -> list[Path]:
+        """Files with these numbers in an order drawn by ``seed``; ValueError if there are fewer."""
+        order = draw(len(self.files), numbers, seed, f"the number of {self.reader.NAME} in {str(self.path)!r}")
+        return [self.files[i] for i in order]
+
+    def pictures(self, numbers: range, size: int, seed: int, **options: object) -> np.ndarray:
+        """Read the files with these numbers, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+        return self.reader.read_files(self.choose(numbers, seed), size, self, **options)
+
+    def parameters(self, numbers: range, seed: int) -> dict[str, np.ndarray]:
+        """Where each of the pictures comes from: ``file``."""
+        return {"file": np.array([str(file) for file in self.choose(numbers, seed)])}
+
+    def stamps(self, first: int | None = None) -> tuple[tuple[str, int, int], ...]:
+        """Path, size and time of files, or of the first: what is remembered of them holds as long as these stay."""
+        beside = [self.path / name for name in self.reader.BESIDE if (self.path / name).is_file()]
+        known = [(file, file.stat()) for file in [*self.files, *beside][:first]]
+        return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in known)
+
+    def fingerprint(self) -> str:
+        """Hash of the names and contents of the files that the pictures depend on."""
+        digest = hashlib.sha256()
+        for file, *stamp in self.stamps():
+            line = f"{Path(file).relative_to(self.path).as_posix()} {_content(file, *stamp)}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+
+def open_folder(path: str | os.PathLike) -> Folder:
+    """List the files of a folder, links followed and hidden ones left out, and find out who reads them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no file that anyone reads, or there are files of several kinds.
+    """
+    path, known = Path(path), readers()
+    suffixes = tuple(suffix for reader in known for suffix in reader.SUFFIXES)
+    files = _listing(path, suffixes)
+    groups = [(reader, [file for file in files if _ends(file.name, reader.SUFFIXES)]) for reader in known]
+    found = [Folder(path, reader, own) for reader, own in groups if own]
+    if not found:
+        told = f"no {' or '.join(reader.NAME for reader in known)} in the folder {str(path)!r} or below it"
+        raise FileNotFoundError(f"name: {told}, expected at least one of {', '.join(suffixes)}")
+    if len(found) > 1:
+        kinds = " and ".join(folder.reader.NAME for folder in found)
+        raise ValueError(f"name: the folder {str(path)!r} holds {kinds}, expected either")
+    return found[0]
+
+
+@cache
+def readers() -> tuple[Reader, ...]:
+    """That of image files, and those that installed packages declare."""
+    return (images, *(point.load() for point in entry_points(group="ood_helpers.readers")))
+
+
+def _ends(name: str, suffixes: tuple[str, ...]) -> bool:
+    return name.lower().endswith(suffixes)
+
+
+def _listing(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found, seen = [], set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else [f for f in folders if f != LEFT_BEHIND and not f.startswith(".")]
         if real not in seen:
-            found += [Path(place, name) for name in names if name.lower().endswith(suffixes) and name[0] != "."]
+            found += [Path(place, name) for name in names if _ends(name, suffixes) and name[0] != "."]
         seen.add(real)
     return sorted(file for file in found if file.is_file())
 
 
-def has_images(folder: Path) -> bool:
-    """Whether there is an image file in a folder or below it."""
-    return bool(listing(folder, SUFFIXES))
-
-
-def files(folder: Path) -> list[Path]:
-    """Image files in a folder and the folders below it, sorted by path."""
-    found = listing(folder, SUFFIXES)
-    if not found:
-        raise FileNotFoundError(
-            f"name: no image in the folder {str(folder)!r} or below it, expected at least one of " + ", ".join(SUFFIXES)
-        )
-    return found
-
-
-def stamps(files: list[Path]) -> tuple[tuple[str, int, int], ...]:
-    """Path, size and time of files: what is remembered of their content holds as long as these stay."""
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-
-
-def choose(folder: Path, numbers: range, seed: int) -> list[Path]:
-    """Those of a folder's image files with these numbers in an order drawn by ``seed``."""
-    found = files(folder)
-    order = draw(len(found), numbers, seed, f"the number of images in {str(folder)!r}")
-    return [found[i] for i in order]
-
-
-def pictures(folder: Path, numbers: range, size: int, seed: int) -> np.ndarray:
-    """Read some of a folder's images, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
-
-    @cache
-    def white() -> float:
-        return _white(stamps(files(folder)))
-
-    return np.stack([read_image(file, size, white) for file in choose(folder, numbers, seed)])
-
-
-def parameters(folder: Path, numbers: range, seed: int) -> dict[str, np.ndarray]:
-    """Where each of the images comes from: ``file``."""
-    return {"file": np.array([str(file) for file in choose(folder, numbers, seed)])}
-
-
-def read_image(file: Path, size: int, white: Callable[[], float]) -> np.ndarray:
-    """Read one image as float32 ``(3, size, size)`` in ``[0, 1]``.
-
-    It is turned upright, flattened onto white, cropped to its center square and resized with an antialiasing
-    Lanczos filter. Images of fractions or of 32-bit integers do not tell what white is; ``white()`` does.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read as an image; the message names it.
-    """
-    try:
-        with Image.open(file) as image:
-            image.load()
-            image = _upright(image)
-            rgb = to_rgb(image, white() if image.mode in ("I", "F") else None)
-    except UNREADABLE as error:
-        raise ValueError(f"name: {str(file)!r} cannot be read as an image ({error})") from error
-    square = ImageOps.fit(rgb, (size, size), Image.LANCZOS)
-    return np.asarray(square, np.float32).transpose(2, 0, 1) / 255
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image by its EXIF tag; tags that cannot be read say nothing about the pixels."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except ODD_TAGS:
-        return image
-
-
 @cache
-def _white(stamps: tuple) -> float:
-    """What white is in those images that do not tell: of 1, 255 and 65,535 the smallest that none of them exceeds."""
-    largest = 0.0
-    for file, *_ in stamps:
-        try:
-            with Image.open(file) as image:
-                if image.mode in ("I", "F"):
-                    largest = max(largest, float(np.nanmax(np.asarray(image))))
-        except UNREADABLE:
-            continue  # it is named when it is asked for
-    return next((scale for scale in SCALES if largest <= scale), largest)
-
-
-def to_rgb(image: Image.Image, white: float | None = None) -> Image.Image:
-    """Bring gray, palette, CMYK, 16-bit and transparent images to 8-bit RGB; ``white`` is that of deeper ones."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image) / (white or SCALES[-1])
-        return Image.fromarray(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        flattened = Image.new("RGBA", image.size, "white")
-        flattened.alpha_composite(image.convert("RGBA"))
-        return flattened.convert("RGB")
-    return image.convert("RGB")
+def _content(file: str, size: int, time: int) -> str:
+    """Hash of a file's content, as long as its size and time stay."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

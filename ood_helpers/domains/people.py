@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import canvas as c
-from .animals import backdrop, lit, paint_backdrop, pose
+from .animals import backdrop, lit, portrait
 
 SKIN = np.array([[0.99, 0.87, 0.76], [0.93, 0.74, 0.58], [0.8, 0.58, 0.42], [0.58, 0.39, 0.27], [0.4, 0.26, 0.19]])
 HAIR = np.array(
@@ -17,15 +17,13 @@ STYLES = ("short", "long", "bun")
 def sample_face(rng) -> dict:
     """Draw the parameters of one portrait."""
     return {
-        **pose(rng),
-        **backdrop(rng),
+        **portrait(rng),
         "skin": np.clip(SKIN[rng.integers(len(SKIN))] + rng.normal(0, 0.02, 3), 0.05, 1),
         "hair": np.clip(HAIR[rng.integers(len(HAIR))] + rng.normal(0, 0.03, 3), 0.02, 1),
         "style": rng.integers(len(STYLES)),
         "shirt": rng.uniform(0.08, 0.95, 3),
         "iris": np.array([[0.25, 0.15, 0.08], [0.3, 0.5, 0.65], [0.32, 0.48, 0.25]])[rng.integers(3)],
-        "face_width": rng.uniform(0.38, 0.45),
-        "smile": rng.uniform(0.0, 1.0),
+        **c.uniform(rng, face_width=(0.38, 0.45), smile=(0, 1)),
         "glasses": rng.random() < 0.25,
         "lips": np.array([0.78, 0.34, 0.34]) * rng.uniform(0.8, 1.1),
     }
@@ -33,9 +31,7 @@ def sample_face(rng) -> dict:
 
 def draw_face(p: dict, size: int) -> np.ndarray:
     """Paint portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
-    x, y = c.grid(size)
-    canvas = c.Canvas(len(p["cx"]), size)
-    paint_backdrop(canvas, p, x, y)
+    canvas, x, y = backdrop(p, size)
     skin, hair, width = p["skin"], p["hair"], p["face_width"]
     long, bun = p["style"] == 1, p["style"] == 2
 
@@ -53,7 +49,7 @@ def draw_face(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.ellipse(side, v, width, 0.06, 0.07, 0.12), lit(skin * 0.9, v))
     canvas.paint(c.ellipse(u, v, 0, -0.16, width + 0.07, 0.52), lit(hair, v, 0.3))
     canvas.paint(c.ellipse(u, v, 0, 0.08, width, 0.56), lit(skin, v, 0.1))
-    canvas.paint(c.disc(side, v, 0.24, 0.24, 0.1), np.clip(skin * np.float32([1.05, 0.85, 0.82]), 0, 1), 0.5)
+    canvas.paint(c.disc(side, v, 0.24, 0.24, 0.1), np.clip(skin * np.array([1.05, 0.85, 0.82], np.float32), 0, 1), 0.5)
     fringe = c.both(c.ellipse(u, v, 0, -0.16, width + 0.04, 0.5), -c.ellipse(u, v, 0.18, 0.2, 0.62, 0.6, -0.25))
     canvas.paint(fringe, lit(hair, v + 0.3, 0.35))
 

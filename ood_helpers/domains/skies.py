@@ -26,17 +26,10 @@ def sample_galaxy(rng) -> dict:
         "kind": rng.integers(len(GALAXY_KINDS)),
         "cx": rng.normal(0, 0.05),
         "cy": rng.normal(0, 0.05),
-        "angle": rng.uniform(0, np.pi),
-        "axis_ratio": rng.uniform(0.55, 1.0),
-        "radius": rng.uniform(0.13, 0.2),
-        "bulge": rng.uniform(0.12, 0.4),
+        **c.uniform(rng, angle=(0, np.pi), axis_ratio=(0.55, 1), radius=(0.13, 0.2), bulge=(0.12, 0.4)),
         "arms": rng.integers(2, 4),
-        "pitch": rng.uniform(0.3, 0.5),
-        "phase": rng.uniform(0, 2 * np.pi),
-        "contrast": rng.uniform(0.75, 0.95),
-        "separation": rng.uniform(0.26, 0.4),
-        "star_x": rng.uniform(-1, 1, FIELD_STARS),
-        "star_y": rng.uniform(-1, 1, FIELD_STARS),
+        **c.uniform(rng, pitch=(0.3, 0.5), phase=(0, 2 * np.pi), contrast=(0.75, 0.95), separation=(0.26, 0.4)),
+        **c.uniform(rng, star_x=(-1, 1, FIELD_STARS), star_y=(-1, 1, FIELD_STARS)),
         "star_flux": rng.pareto(1.5, FIELD_STARS).clip(0, 8) * 0.12,
         "noise": rng.integers(2**31),
     }
@@ -150,9 +143,7 @@ def sample_radiation(rng) -> dict:
         "star_x": centers[0][home] + spread[0],
         "star_y": centers[1][home] + spread[1],
         "star_flux": rng.uniform(0.5, 1.0, STARS),
-        "cold": rng.uniform(0.35, 0.75),
-        "slope": rng.uniform(2.4, 3.2),
-        "contrast": rng.uniform(0.6, 0.9),
+        **c.uniform(rng, cold=(0.35, 0.75), slope=(2.4, 3.2), contrast=(0.6, 0.9)),
         "cloud": rng.integers(2**31),
     }
 
@@ -165,9 +156,8 @@ def draw_radiation(p: dict, size: int) -> np.ndarray:
 def radiation_light(p: dict, size: int) -> np.ndarray:
     """Return the light of dust fields, ``(n, 3, size, size)``: red 250, green 24 and blue 4.5 micrometers."""
     x, y = c.grid(size)
-    cloud = np.stack(
-        [random_field(int(seed), slope, size) for seed, slope in zip(p["cloud"].flat, p["slope"].flat, strict=True)]
-    )
+    fields = zip(p["cloud"].flat, p["slope"].flat, strict=True)
+    cloud = np.stack([random_field(int(seed), slope, size) for seed, slope in fields])
     veil = np.stack([random_field(int(seed) + 1, 3.2, size) for seed in p["cloud"].flat])
     density = np.exp(p["contrast"] * cloud)
     filaments = np.exp(-((veil / 0.18) ** 2)) * density**1.5

@@ -12,27 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 
 from ..checks import check_choice, check_images, check_integer, check_number
 from ..kernels.levels import inversion_levels
 from ..kernels.walk import denoise, invert
+from ..latents.separability import wilson_interval
+from ..models.frozen import FrozenModel
 from .reconstruction import reconstruction_error
 from .scorer import DomainScorer, load_scorer
 
 
 @dataclass(frozen=True)
 class Interference:
-    """How many of ``n`` images fell into the training domain.
-
-    Attributes
-    ----------
-    rate : float
-        0: all more like the target domain, of these two; 1: all more like the training domain.
-    low, high : float
-        Wilson's interval, 95 %.
-    n : int
-    """
+    """The share of ``n`` images that fell into the training domain, with Wilson's interval, 95 %."""
 
     rate: float
     low: float
@@ -57,18 +49,13 @@ def interference_rate(
     scorer : DomainScorer, optional
         By default the shipped one, which knows the drawn domains.
 
-    Returns
-    -------
-    Interference
-
     Raises
     ------
     TypeError, ValueError
         If the images are no finite floating batch, a domain is unknown to the scorer, or both are the same.
     """
     count = int((capture_odds(images, id_domain, target_domain, scorer) > 0.5).sum())
-    interval = stats.binomtest(count, len(images)).proportion_ci(0.95, "wilson")
-    return Interference(count / len(images), float(interval.low), float(interval.high), len(images))
+    return Interference(count / len(images), *wilson_interval(count, len(images)), len(images))
 
 
 def capture_odds(
@@ -95,17 +82,15 @@ def _judge_of(id_domain: str, target_domain: str, scorer: DomainScorer | None) -
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """What became of images over heights ``t`` and amounts of fresh noise ``eta``.
+    """What became of images over heights ``t`` and amounts of fresh noise ``eta``, both ascending.
 
     Attributes
     ----------
-    heights : tuple of int
-    etas : tuple of float
-        Both ascending.
+    heights, etas : tuple of int, of float
     errors : ndarray
         Mean absolute error of each image on the scale ``[0, 1]``, float64 ``(heights, etas, n)``.
     odds : ndarray
-        Probability that it came out in the training domain, given one of the two, float64 ``(heights, etas, n)``.
+        `capture_odds` of what it came out as, float64 ``(heights, etas, n)``.
     example : Tensor
         What became of the first image, ``(heights, etas, C, H, W)``.
     """
@@ -126,53 +111,40 @@ class Bandwidth:
         """Interference rate, ``(heights, etas)``."""
         return (self.odds > 0.5).mean(2)
 
-    def largest_eta(self, max_error: float = 0.1, max_rate: float = 0.1, threshold: float = 0.5) -> np.ndarray:
+    def largest_eta(
+        self, max_error: float = 0.1, max_rate: float = 0.1, threshold: float = 0.5, images=slice(None)
+    ) -> np.ndarray:
         """Return ``B(t)``: for each height the largest ``eta`` up to which both stay within their tolerance.
 
         Linear interpolation between the points of the grid; NaN where even the smallest ``eta`` is too much. An
         infinite tolerance leaves a criterion out; an image counts as captured if its odds exceed the threshold.
+        ``images`` are the numbers of those that are looked at, by default all.
         """
-        return self._largest_eta(slice(None), max_error, max_rate, threshold)
-
-    def bootstrap(
-        self,
-        max_error: float = 0.1,
-        max_rate: float = 0.1,
-        threshold: float = 0.5,
-        *,
-        resamples: int = 200,
-        seed: int = 0,
-    ) -> np.ndarray:
-        """Return `largest_eta` of resampled images, ``(resamples, heights)``.
-
-        One set of images serves all heights, as in the measurement: the standard deviation of a mean over heights is
-        that of the rows' means. Where even the smallest ``eta`` is too much, a row holds 0.
-        """
-        rng = np.random.default_rng(seed)
-        n = self.errors.shape[2]
-        rows = [self._largest_eta(rng.integers(n, size=n), max_error, max_rate, threshold) for _ in range(resamples)]
-        return np.nan_to_num(rows)
-
-    def _largest_eta(self, images, max_error, max_rate, threshold) -> np.ndarray:
         error, rate = self.errors[..., images].mean(2), (self.odds[..., images] > threshold).mean(2)
         lines = zip(error / max_error, rate / max_rate, strict=True)
         return np.array([np.min([_first_crossing(self.etas, load) for load in pair]) for pair in lines])
 
+    def bootstrap(self, *, resamples: int = 200, seed: int = 0, **tolerances: float) -> np.ndarray:
+        """Return `largest_eta` of resampled images, ``(resamples, heights)``, with 0 in place of NaN.
 
-def _first_crossing(etas, load) -> float:
+        One set of images serves all heights, as in the measurement: the standard deviation of a mean over heights is
+        that of the rows' means.
+        """
+        rng, n = np.random.default_rng(seed), self.errors.shape[2]
+        rows = [self.largest_eta(images=rng.integers(n, size=n), **tolerances) for _ in range(resamples)]
+        return np.nan_to_num(rows)
+
+
+def _first_crossing(etas: tuple[float, ...], load: np.ndarray) -> float:
     """Where the load first exceeds 1."""
     if load[0] > 1:
         return float("nan")
-    above = np.flatnonzero(load > 1)
-    if not len(above):
-        return float(etas[-1])
-    k = above[0]
-    share = (1 - load[k - 1]) / (load[k] - load[k - 1])
-    return float(etas[k - 1] + share * (etas[k] - etas[k - 1]))
+    k = int(np.argmax(load > 1))  # 0 if it never does
+    return float(np.interp(1, load[k - 1 : k + 1], etas[k - 1 : k + 1])) if k else etas[-1]
 
 
 def bandwidth(
-    model,
+    model: FrozenModel,
     images: torch.Tensor,
     id_domain: str,
     target_domain: str,
@@ -188,14 +160,14 @@ def bandwidth(
     """Invert images to each height, come back with each amount of fresh noise, see what became of them (Sec. E.2.1).
 
     The levels of a lower height are a part of those of a higher one, by DDIM, so that ``eta`` means the same at each.
+    Errors are those of `invert`, `denoise` and `interference_rate`.
 
     Parameters
     ----------
-    model : FrozenModel
-    images : Tensor
-        Of the target domain, ``(n, 3, H, W)`` in ``[-1, 1]``.
-    id_domain, target_domain, scorer
-        As for `interference_rate`.
+    model, precision, progress
+        As for `invert`.
+    images, id_domain, target_domain, scorer
+        As for `interference_rate`: images of the target domain.
     heights : sequence of int
         Timesteps of the latents.
     etas : sequence of float
@@ -204,39 +176,23 @@ def bandwidth(
         From the image to the highest latent; the heights are added to its levels.
     seed : int
         Draws the noise; each image keeps its own stream over all heights and ``etas``.
-    precision, progress
-        As in `invert`.
-
-    Returns
-    -------
-    Bandwidth
-
-    Raises
-    ------
-    TypeError, ValueError
-        As from `invert`, `denoise` and `interference_rate`, or if there is no height or no ``eta``.
     """
     check_images("images", images, model.image_shape)
     check_integer("seed", seed, 0)
     heights = tuple(sorted({check_integer("heights", t, 0) for t in heights}))
-    etas = tuple(sorted({check_number("etas", eta, 0) for eta in etas}))
+    etas = tuple(sorted({check_number("etas", eta, 0, 1) for eta in etas}))
     scorer = _judge_of(id_domain, target_domain, scorer)
-    if etas and etas[-1] > 1:
-        raise ValueError(f"etas: got {etas[-1]}, expected numbers from 0 to 1")
     if not heights or not etas:
         raise ValueError(f"heights, etas: got {heights} and {etas}, expected at least one of each")
     spread = inversion_levels(model.alphas_cumprod, heights[-1], steps)
     grid = sorted({level.t for level in spread} | set(map(float, heights)))
-    common = {"precision": precision, "progress": progress}
     errors = np.empty((len(heights), len(etas), len(images)))
-    odds = np.empty(errors.shape)
-    example = torch.empty(len(heights), len(etas), *model.image_shape)
+    odds, example = np.empty(errors.shape), torch.empty(len(heights), len(etas), *model.image_shape)
     for i, t in enumerate(heights):
-        below = [s for s in grid if s <= t]
-        latents = invert(model, images, grid=below, **common)
+        walk = {"grid": [s for s in grid if s <= t], "precision": precision, "progress": progress}
+        latents = invert(model, images, **walk)
         for j, eta in enumerate(etas):
-            generator = torch.Generator().manual_seed(seed)
-            copies = denoise(model, latents, grid=below, eta=eta, generator=generator, **common)
+            copies = denoise(model, latents, eta=eta, generator=torch.Generator().manual_seed(seed), **walk)
             errors[i, j] = reconstruction_error(images, copies.clamp(-1, 1)).cpu()
             odds[i, j] = capture_odds(copies, id_domain, target_domain, scorer)
             example[i, j] = copies[0].cpu()

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from ..checks import check_number
-from ..kernels import steps as rules
 from ..kernels.levels import Level
+from ..kernels.steps import Rule
 from ..kernels.walk import path
+from ..models.frozen import FrozenModel
 
 
 @dataclass(frozen=True)
@@ -35,29 +36,23 @@ class Chain:
     radius: np.ndarray
 
 
-def radius_along(model, x: torch.Tensor, levels: Sequence[Level], step=rules.ddim, *, precision: str = "auto") -> Chain:
-    """Walk a batch along ``levels``, up or down, and note its radius at each.
-
-    Parameters
-    ----------
-    model, x, levels, step, precision
-        As for `path`.
-
-    Returns
-    -------
-    Chain
-    """
-    root = np.sqrt(x[0].numel())
-    found = [
-        (level.t, x.flatten(1).norm(dim=1).cpu().numpy() / root)
-        for level, x in path(model, x, levels, step, precision=precision)
-    ]
-    t, radius = zip(*sorted(found, key=lambda pair: pair[0]), strict=True)
-    return Chain(np.array(t), np.array(radius, float))
+def radius_along(
+    model: FrozenModel,
+    x: torch.Tensor,
+    levels: Sequence[Level],
+    solver: str | Rule = "ddim",
+    *,
+    precision: str = "auto",
+) -> Chain:
+    """Walk a batch along ``levels``, up or down, and note its radius at each; parameters and errors as for `path`."""
+    states = path(model, x, levels, solver, precision=precision)
+    found = {level.t: state.flatten(1).norm(dim=1).cpu().numpy() for level, state in states}
+    t = sorted(found)
+    return Chain(np.array(t), np.array([found[at] for at in t], float) / np.sqrt(x[0].numel()))
 
 
 def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> float:
-    """Return the smallest ``t`` from which on the mean radii of two chains differ by less than ``tolerance``.
+    """Return the least ``t`` from which on the mean radii of two chains differ by less than ``tolerance``, or NaN.
 
     Parameters
     ----------
@@ -65,11 +60,6 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
         Over the same levels; the reference starts from ``N(0, I)``.
     tolerance : float
         In units of ``sqrt(d)``.
-
-    Returns
-    -------
-    float
-        NaN if they differ at the highest level.
 
     Raises
     ------
@@ -82,5 +72,4 @@ def mixing_step(chain: Chain, reference: Chain, tolerance: float = 0.02) -> floa
     apart = np.abs(chain.radius.mean(1) - reference.radius.mean(1)) >= tolerance
     if apart[-1]:
         return float("nan")
-    last = np.flatnonzero(apart)
-    return float(chain.t[last[-1] + 1] if len(last) else chain.t[0])
+    return float(chain.t[np.flatnonzero(apart)[-1] + 1 if apart.any() else 0])

@@ -24,15 +24,7 @@ LOWEST_ALPHA = 1e-6  # below it, y = x / sqrt(a) magnifies the network's error a
 
 @dataclass(frozen=True)
 class Level:
-    """One stop of the walk.
-
-    Attributes
-    ----------
-    t : float
-        Timestep, ``-1`` for the clean image; may be fractional.
-    sigma : float
-        Noise level of ``y``.
-    """
+    """One stop of the walk: its timestep ``t``, which may be fractional, and the noise level ``sigma`` of ``y``."""
 
     t: float
     sigma: float
@@ -44,7 +36,10 @@ class Level:
 
 
 def inversion_levels(
-    alphas_cumprod: torch.Tensor, t: int = 800, steps: int = 50, grid: str | Sequence[float] = "uniform"
+    alphas_cumprod: torch.Tensor,
+    t: int | None = None,
+    steps: int | None = None,
+    grid: str | Sequence[float] = "uniform",
 ) -> list[Level]:
     """Return the levels from the image up to ``t``, in ascending order.
 
@@ -52,48 +47,59 @@ def inversion_levels(
     ----------
     alphas_cumprod : Tensor
         float64 ``(T,)``.
-    t : int
-        Last timestep, ``0 <= t < T``.
-    steps : int
-        Number of intervals, ``1 <= steps <= t + 1``.
+    t : int, optional
+        Last timestep, ``0 <= t < T``; by default 800.
+    steps : int, optional
+        Number of intervals, ``1 <= steps <= t + 1``; by default 50.
     grid : {"uniform", "log-snr", "official"} or sequence of float
         ``uniform`` spreads the intervals evenly over the ``t + 1`` noising steps, rounded to whole ones.
         ``log-snr`` takes the clean image, ``t = 0``, and from there even steps in ``log(sigma)``, at fractional
         timesteps. ``official`` is the grid of the paper's released code,
         ``[int(s) for s in linspace(0, 1, steps) * t]``: going up it takes the image for a sample at ``t = 0`` and makes
         ``steps - 1`` steps; going down it makes one more, to the image.
-        A sequence names the timesteps itself, ascending, with ``-1`` for the clean image.
+        A sequence names the timesteps itself, ascending, with ``-1`` for the clean image: it ends at ``t`` and has
+        ``steps`` intervals, and other values of these are refused.
 
     Raises
     ------
     TypeError, ValueError
-        If ``t`` lies outside the schedule or where almost nothing of the image is left, ``steps`` does not fit
-        into ``t``, or the grid is unknown or does not ascend.
+        If ``t`` lies outside the schedule or where little of the image is left, or ``steps`` or ``grid`` do not fit.
     """
     if isinstance(grid, str):
         check_choice("grid", grid, GRIDS)
-        last = check_integer("t", t, 0, len(alphas_cumprod) - 1)
-        steps = check_integer("steps", steps, 1, last + 1)
-        timesteps = {"uniform": _uniform, "log-snr": _log_snr, "official": _official}[grid](alphas_cumprod, last, steps)
+        last = check_integer("t", 800 if t is None else t, 0, len(alphas_cumprod) - 1)
+        steps = check_integer("steps", 50 if steps is None else steps, 1, last + 1)
+        timesteps = _timesteps(grid, alphas_cumprod, last, steps)
     else:
         try:
             timesteps = np.asarray(grid, dtype=float)
         except (TypeError, ValueError):
-            raise TypeError(f"grid: got {grid!r}, expected {', '.join(GRIDS)} or a sequence of timesteps") from None
+            raise TypeError(f"grid: got {grid!r}, expected {', '.join(GRIDS)} or timesteps") from None
         if timesteps.ndim != 1 or len(timesteps) < 2 or not (np.diff(timesteps) > 0).all():
             raise ValueError(f"grid: got {grid!r}, expected at least two timesteps in ascending order")
         if timesteps[0] < CLEAN or timesteps[-1] > len(alphas_cumprod) - 1:
             raise ValueError(f"grid: got timesteps outside [-1, {len(alphas_cumprod) - 1}]")
+        for name, given, own in ("t", t, timesteps[-1]), ("steps", steps, len(timesteps) - 1):
+            if given is not None and given != own:
+                raise ValueError(f"{name}: got {given!r} beside a grid that has {own:g}; expected that, or none")
     alphas = alpha_at(alphas_cumprod, timesteps).numpy()
     levels = [Level(float(step), math.sqrt((1 - a) / a)) for step, a in zip(timesteps, alphas, strict=True)]
-    _check_not_pure_noise(alphas_cumprod, levels[-1])
+    if levels[-1].scale ** 2 < LOWEST_ALPHA:
+        usable = int((alphas_cumprod >= LOWEST_ALPHA).sum()) - 1
+        raise ValueError(
+            f"t: got {levels[-1].t:g}, where alphas_cumprod = {levels[-1].scale ** 2:.1e}; expected at least"
+            f" {LOWEST_ALPHA:g}, that is t <= {usable} on this schedule (beyond it the walk divides by almost nothing)"
+        )
     return levels
 
 
 def generation_levels(
-    alphas_cumprod: torch.Tensor, t: int = 800, steps: int = 50, grid: str | Sequence[float] = "uniform"
+    alphas_cumprod: torch.Tensor,
+    t: int | None = None,
+    steps: int | None = None,
+    grid: str | Sequence[float] = "uniform",
 ) -> list[Level]:
-    """Return the levels from ``t`` down to the image: those of the inversion, reversed, both ends included.
+    """Return the levels from ``t`` down to the image: those of `inversion_levels`, reversed, both ends included.
 
     The official grid alone differs: it appends the clean image after ``t = 0``.
     """
@@ -101,30 +107,16 @@ def generation_levels(
     return [*levels, Level(CLEAN, 0.0)] if isinstance(grid, str) and grid == "official" else levels
 
 
-def _uniform(_, t: int, steps: int) -> np.ndarray:
-    return np.round(np.linspace(0, t + 1, steps + 1)) - 1
-
-
-def _log_snr(alphas_cumprod: torch.Tensor, t: int, steps: int) -> np.ndarray:
-    """Even steps in log sigma between the integers' own levels, found by inverting the interpolation of `alpha_at`."""
+def _timesteps(grid: str, alphas_cumprod: torch.Tensor, t: int, steps: int) -> np.ndarray:
+    if grid == "uniform":
+        return np.round(np.linspace(0, t + 1, steps + 1)) - 1
+    if grid == "official":
+        if steps < 2:
+            raise ValueError(f"steps: got {steps}, expected at least 2 with grid='official'")
+        return np.array([int(s) for s in np.linspace(0, 1, steps) * t])
     if steps == 1:
         return np.array([CLEAN, t])
+    # even steps in log sigma between the integers' own levels, by inverting the interpolation of `alpha_at`
     log_sigma = -0.5 * alphas_cumprod.logit().numpy()
     wanted = np.linspace(log_sigma[0], log_sigma[t], steps)
-    between = np.interp(wanted, log_sigma[: t + 1], np.arange(t + 1))
-    return np.concatenate([[CLEAN], between])
-
-
-def _official(_, t: int, steps: int) -> np.ndarray:
-    if steps < 2:
-        raise ValueError(f"steps: got {steps}, expected at least 2 with grid='official'")
-    return np.array([int(s) for s in np.linspace(0, 1, steps) * t])
-
-
-def _check_not_pure_noise(alphas_cumprod: torch.Tensor, level: Level) -> None:
-    if level.scale**2 < LOWEST_ALPHA:
-        usable = int((alphas_cumprod >= LOWEST_ALPHA).sum()) - 1
-        raise ValueError(
-            f"t: got {level.t:g}, where alphas_cumprod = {level.scale**2:.1e}; expected at least {LOWEST_ALPHA:g}, that"
-            f" is t <= {usable} on this schedule (beyond it the walk divides by almost nothing)"
-        )
+    return np.concatenate([[CLEAN], np.interp(wanted, log_sigma[: t + 1], np.arange(t + 1))])

@@ -6,10 +6,12 @@ import math
 import os
 from functools import cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 
 from ..checks import check_choice, check_integer
+from ..models.frozen import FrozenModel, NetworkPredictor, network_of
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}  # as Linux names them
@@ -17,27 +19,21 @@ ISA_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX
 CPU_PIXELS = 2**17  # per batch: 32 images at 64 x 64; more gains nothing on a few cores
 GPU_SHARE = 0.8  # of the free memory that a batch may fill
 GPU_PIXELS = 2**22  # per batch: 64 images at 256 x 256, with up to 256 channels below 2**31 elements
+_fitting: WeakKeyDictionary[NetworkPredictor, dict] = WeakKeyDictionary()  # a copy that was tuned may go
 
 
-def network_dtype(model, precision: str) -> torch.dtype | None:
-    """Return the dtype in which the network should run; None leaves it as it is.
+def network_dtype(model: FrozenModel, precision: str) -> torch.dtype | None:
+    """Return the dtype in which the network should run, or None for a closed form, which computes in its input's.
 
-    Parameters
-    ----------
-    model : FrozenModel
-        A closed form has no network and always computes in the dtype of its input.
-    precision : {"auto", "float32", "bfloat16", "float16"}
-        ``auto`` is bfloat16 on a device that has units for it (`has_bfloat16_units`), else float32: the same on every
-        run. The state of the walk is never lowered.
+    Of the ``precision``, "auto", "float32", "bfloat16" or "float16", ``auto`` is bfloat16 on a device that has units
+    for it (`has_bfloat16_units`), else float32: the same on every run. The state of the walk is never lowered.
 
-    Notes
-    -----
     On a GPU, torch computes float32 convolutions in TF32, with the 10 bits of float16, unless told otherwise by
     ``torch.backends.cudnn.conv.fp32_precision = "ieee"`` (``torch.backends.cudnn.allow_tf32 = False`` before 2.9): set
     that for references. What rounding costs a round trip is measured by ``benchmarks/accuracy.py``.
     """
     check_choice("precision", precision, ("auto", *PRECISIONS))
-    if not hasattr(model.predictor, "network"):
+    if network_of(model) is None:
         return None
     if precision != "auto":
         return PRECISIONS[precision]
@@ -67,30 +63,31 @@ def processor_flags() -> frozenset[str]:
     return frozenset(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
 
 
-def choose_batch_size(model, batch_size: int | None, dtype: torch.dtype | None) -> int:
+def choose_batch_size(model: FrozenModel, batch_size: int | None, dtype: torch.dtype | None) -> int:
     """Return ``batch_size``, or one that suits the processor's cache or the GPU's free memory."""
     if batch_size is not None:
         return check_integer("batch_size", batch_size, 1)
-    _, height, width = model.image_shape
-    if model.device.type == "cuda" and hasattr(model.predictor, "network"):
+    if model.device.type == "cuda" and isinstance(model.predictor, NetworkPredictor):
         return _fitting_batch(model.predictor, model.image_shape, model.device, dtype)
-    return max(1, CPU_PIXELS // (height * width))
+    return max(1, CPU_PIXELS // math.prod(model.image_shape[1:]))
 
 
-@cache
-def _fitting_batch(predictor, image_shape, device, dtype) -> int:
-    """Measure what one image costs in GPU memory, and divide."""
-    predictor = predictor.uncompiled()
-    image, t = torch.zeros((1, *image_shape), device=device), torch.zeros(1, device=device)
-    with torch.no_grad():
-        predictor(image, t, dtype)  # makes the copy of the weights, which is not the image's
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        predictor(image, t, dtype)
-    per_image = torch.cuda.max_memory_allocated(device) - before
-    free, _ = torch.cuda.mem_get_info(device)
-    largest = GPU_PIXELS // math.prod(image_shape[1:])
-    return max(1, min(largest, int(GPU_SHARE * free / max(per_image, 1))))
+def _fitting_batch(predictor: NetworkPredictor, image_shape, device, dtype) -> int:
+    """Measure once what an image costs in GPU memory, and divide."""
+    known, key = _fitting.setdefault(predictor, {}), (image_shape, device, dtype)
+    if key not in known:
+        plain = NetworkPredictor(predictor.network, predictor.channels)  # does not wait for the compiler
+        image, t = torch.zeros((1, *image_shape), device=device), torch.zeros(1, device=device)
+        with torch.no_grad():
+            plain(image, t, dtype)  # makes the copy of the weights, which is not the image's
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+            plain(image, t, dtype)
+        per_image = torch.cuda.max_memory_allocated(device) - before
+        free, _ = torch.cuda.mem_get_info(device)
+        largest = GPU_PIXELS // math.prod(image_shape[1:])
+        known[key] = max(1, min(largest, int(GPU_SHARE * free / max(per_image, 1))))
+    return known[key]
 
 
 def sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:

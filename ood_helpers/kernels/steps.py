@@ -1,26 +1,31 @@
 """Step rules for the probability-flow ODE ``dy / dsigma = eps(sqrt(a) y, t)``, each in a few lines.
 
-A step carries ``y`` from the level ``here`` to the level ``there`` and hands a memory to the next one. It does not
-care which of the two is nearer to the image: going up it inverts, going down it generates.
+A rule ``(eps, y, here, there, memory) -> (y, memory)`` carries ``y`` from the level ``here`` to the level ``there`` and
+hands a memory to the next step. It does not care which of the two is nearer to the image: going up it inverts, going
+down it generates.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
-Eps = Callable  # eps(y, level) -> Tensor in the shape of y
+from .levels import Level
+
+Eps = Callable[..., torch.Tensor]  # eps(y, level), in the shape of y
+Rule = Callable[..., tuple[torch.Tensor, Any]]
 
 
-def ddim(eps: Eps, y, here, there, memory):
+def ddim(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """Euler's step: DDIM with eta = 0, Eq. 12 of Song et al. 2021. One evaluation, order 1."""
     return torch.add(y, eps(y, here), alpha=there.sigma - here.sigma), None
 
 
-def heun(eps: Eps, y, here, there, memory):
+def heun(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """Average the slopes at both ends. Two evaluations, order 2."""
     step = there.sigma - here.sigma
     start = eps(y, here)
@@ -28,12 +33,12 @@ def heun(eps: Eps, y, here, there, memory):
     return torch.add(y, start + end, alpha=step / 2), None
 
 
-def ab2(eps: Eps, y, here, there, memory):
+def ab2(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """Two-step Adams-Bashforth on an uneven grid: extrapolate the slope linearly in sigma. One evaluation, order 2."""
     return _two_step(eps, y, here, there, memory, _sigma_ratio)
 
 
-def dpm2m(eps: Eps, y, here, there, memory):
+def dpm2m(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """DPM-Solver-2M [Lu et al. 2022]: extrapolate the slope linearly in log sigma. One evaluation, order 2.
 
     The clean image lies at ``log sigma = -inf``; the steps that touch it extrapolate in sigma.
@@ -41,7 +46,7 @@ def dpm2m(eps: Eps, y, here, there, memory):
     return _two_step(eps, y, here, there, memory, _log_sigma_ratio)
 
 
-def unipc(eps: Eps, y, here, there, memory):
+def unipc(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """UniPC [Zhao et al. 2023]: predict as `dpm2m` does; the evaluation at a level mends the step that led there.
 
     The mended step integrates a parabola in log sigma through the slopes at its ends and at the level before. One
@@ -90,13 +95,13 @@ def _log_sigma_ratio(before, here, there) -> float:
     return math.log(there.sigma / here.sigma) / math.log(here.sigma / before.sigma)
 
 
-def ddim_fixed_point(tolerance: float, max_iterations: int):
+def ddim_fixed_point(tolerance: float = 1e-6, max_iterations: int = 30) -> Rule:
     """Return the implicit inverse of the DDIM step that leads back from ``there`` to ``here``.
 
     It solves ``y' = y + (sigma' - sigma) eps(y', t')`` by fixed-point iteration, starting from the slope of the step
     before. An image stops iterating when its next latent moves by less than ``tolerance`` (largest pixel, in the
-    units of ``x``), so its result does not depend on its neighbors in the batch. Which ones
-    still move is asked of the device in every iteration: this rule alone waits for it.
+    units of ``x``), so its result does not depend on its neighbors in the batch. Which ones still move is asked of the
+    device in every iteration: this rule alone waits for it.
     """
 
     def step(eps: Eps, y, here, there, memory):
@@ -115,7 +120,7 @@ def ddim_fixed_point(tolerance: float, max_iterations: int):
     return step
 
 
-def ddim_eta(eta: float, noise: Callable):
+def ddim_eta(eta: float, noise: Callable[[], torch.Tensor]) -> Rule:
     """Return the stochastic DDIM step toward the image, Eq. 12 of Song et al. 2021 with its Eq. 16 for the variance.
 
     In ``y`` and sigma the fresh noise has standard deviation ``s = eta sigma' sqrt(1 - sigma'^2 / sigma^2)``, and the

@@ -12,21 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import check_number, check_rows
-from .gram import Gram, gram
+from .gram import Cloud, Gram, gram
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Ranges for the place of a latent among others.
+    """Ranges for the place of a latent among others, of which ``coverage`` is the share that they hold.
 
-    Attributes
-    ----------
-    distance, origin_angle, pair_angle : tuple of float
-        Lowest and highest accepted mean distance; mean angle at the origin and mean angle at the latent, in degrees.
-    coverage : float
-        Share of the latents themselves that all three ranges hold.
-    reference : ndarray
-        The latents, float32 ``(N, d)``.
+    ``distance`` is the mean distance; ``origin_angle`` and ``pair_angle`` are mean angles at the origin and at the
+    latent, in degrees, lowest and highest accepted; ``reference`` are the latents, float32 ``(N, d)``.
     """
 
     distance: tuple[float, float]
@@ -35,20 +29,18 @@ class Acceptance:
     coverage: float
     reference: np.ndarray
 
-    def accepts(self, proposals) -> np.ndarray:
+    def accepts(self, proposals: Cloud) -> np.ndarray:
         """Return which proposals ``(n, ...)`` lie within all three ranges, bool ``(n,)``."""
-        n = len(self.reference)
-        rows = check_rows("proposals", proposals)
+        n, rows = len(self.reference), check_rows("proposals", proposals)
         if rows.shape[1] != self.reference.shape[1]:
             raise ValueError(f"proposals: got d = {rows.shape[1]}, expected {self.reference.shape[1]}")
         g = gram(self.reference, rows)
-        others = np.arange(n)
-        found = np.array([_place(g, n + i, others) for i in range(len(rows))])
-        ranges = np.array([self.distance, self.origin_angle, self.pair_angle])
-        return ((found >= ranges[:, 0]) & (found <= ranges[:, 1])).all(1)
+        found = np.array([_place(g, n + i, np.arange(n)) for i in range(len(rows))])
+        low, high = np.array([self.distance, self.origin_angle, self.pair_angle]).T
+        return ((found >= low) & (found <= high)).all(1)
 
 
-def calibrate(latents, coverage: float = 0.95) -> Acceptance:
+def calibrate_acceptance(latents: Cloud, coverage: float = 0.95) -> Acceptance:
     """Find the ranges that hold a share of the latents, each judged among the others (Sec. C.6).
 
     Parameters
@@ -57,11 +49,6 @@ def calibrate(latents, coverage: float = 0.95) -> Acceptance:
         ``(N, ...)`` float, ``N >= 10``.
     coverage : float
         Share to hold, above 0 and at most 1. The ranges are central in each of the three numbers and grow together.
-
-    Returns
-    -------
-    Acceptance
-        Its ``coverage`` is the share that was reached.
 
     Raises
     ------
@@ -76,13 +63,13 @@ def calibrate(latents, coverage: float = 0.95) -> Acceptance:
     ranks = found.argsort(0).argsort(0)
     depth = np.minimum(ranks, len(found) - 1 - ranks).min(1)
     inside = np.sort(depth)[::-1][int(np.ceil(coverage * len(found))) - 1]
-    ordered = np.sort(found, axis=0)
-    low, high = ordered[inside], ordered[len(found) - 1 - inside]
+    low, high = np.sort(found, axis=0)[[inside, len(found) - 1 - inside]]
     held = ((found >= low) & (found <= high)).all(1).mean()
-    return Acceptance(*(tuple(map(float, pair)) for pair in zip(low, high, strict=True)), float(held), rows)
+    distance, origin_angle, pair_angle = zip(low.tolist(), high.tolist(), strict=True)
+    return Acceptance(distance, origin_angle, pair_angle, float(held), rows)
 
 
-def _place(g: Gram, i: int, others: np.ndarray) -> tuple[float, float, float]:
+def _place(g: Gram, i: int, others: np.ndarray) -> list[float]:
     """Mean distance, angle at the origin and angle at point ``i``, over the others, in the Gram matrix's points."""
     squares, radii = g.squared_distances[i, others], np.sqrt(np.diag(g.products))
     origin = g.products[i, others] / (radii[i] * radii[others])
@@ -90,4 +77,4 @@ def _place(g: Gram, i: int, others: np.ndarray) -> tuple[float, float, float]:
     cosine = (squares[:, None] + squares - between) / (2 * np.sqrt(np.outer(squares, squares)) + 1e-300)
     pairs = np.triu_indices(len(others), 1)
     angles = (np.degrees(np.arccos(np.clip(c, -1, 1)).mean()) for c in (origin, cosine[pairs]))
-    return (float(np.sqrt(squares).mean()), *map(float, angles))
+    return [np.sqrt(squares).mean(), *angles]

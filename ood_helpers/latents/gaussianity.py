@@ -2,59 +2,46 @@
 
 Angles and distances of Table 3 look Gaussian for many clouds that are not.  The statistics here use all ``n d``
 numbers, and their distribution under ``N(0, I)`` is known, exactly or to high accuracy, at any ``n`` and ``d``.
+They come from one pass over the latents, and one Gram matrix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from ..checks import check_integer, check_rows
+from .gram import Cloud, Gram, gram
 from .spectrum import covariance_eigenvalues, largest_eigenvalue_law, marchenko_pastur
+from .store import LatentStore
 
 BINS = 4096  # of equal probability, for comparing distributions of many numbers
 CHUNK = 64  # latents in memory at a time
+DIRECTIONS = 64  # to project on
 
 
 @dataclass(frozen=True)
 class NormalityTest:
     """One statistic of latents beside what draws from ``N(0, I)`` would give.
 
-    Attributes
-    ----------
-    name : str
-    measures : str
-        What ``effect`` is.
-    effect : float
-        How far from normal, in units that do not depend on the number of latents.
-    expected : float
-        The effect for draws from ``N(0, I)``.
-    p_value : float
-        Probability of a statistic as extreme under ``N(0, I)``, two-sided.
+    ``effect`` says how far from normal it is, in units that do not depend on the number of latents; ``expected`` is the
+    effect of normal draws, ``p_value`` the probability of one as extreme among them, two-sided.
     """
 
     name: str
-    measures: str
     effect: float
     expected: float
     p_value: float
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.measures} {self.effect:.4g} (normal: {self.expected:.4g}), p = {self.p_value:.2g}"
+        return f"{self.name}: {self.effect:.4g} (normal: {self.expected:.4g}), p = {self.p_value:.2g}"
 
 
 @dataclass(frozen=True)
 class Gaussianity:
-    """All tests of one cloud of latents.
-
-    Attributes
-    ----------
-    tests : tuple of NormalityTest
-    n, d : int
-    """
+    """All tests of one cloud of ``n`` latents in ``d`` dimensions; ``found[name]`` is one of them."""
 
     tests: tuple[NormalityTest, ...]
     n: int
@@ -72,7 +59,7 @@ class Gaussianity:
         return "\n".join([f"{self.n} latents, d = {self.d}: {verdict} (1 %)", *map(str, self.tests)])
 
 
-def gaussianity(latents, seed: int = 0) -> Gaussianity:
+def gaussianity(latents: Cloud, seed: int = 0) -> Gaussianity:
     """Compare latents with draws from ``N(0, I)`` (Sec. C.3, Lemma C.1).
 
     Parameters
@@ -98,121 +85,85 @@ def gaussianity(latents, seed: int = 0) -> Gaussianity:
         If there are too few latents or pixels, or they are not finite.
     """
     rows = check_rows("latents", latents, 8)
-    shape = np.shape(getattr(latents, "array", latents))
+    shape = tuple(latents.array.shape if isinstance(latents, LatentStore) else latents.shape)
     if len(shape) != 4 or min(shape[2:]) < 8:
-        raise ValueError(f"latents: got shape {tuple(shape)}, expected (n, C, H, W) with H and W of at least 8")
-    tests = (
-        _marginal(rows),
-        _projections(rows, check_integer("seed", seed, 0)),
-        _radius(rows),
-        _neighbors(rows, shape),
-        _spectrum(rows, shape),
-        _sphericity(rows),
-        _eigenvalues(rows),
-    )
-    return Gaussianity(tests, *rows.shape)
-
-
-def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), CHUNK):
+        raise ValueError(f"latents: got shape {shape}, expected (n, C, H, W) with H and W of at least 8")
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
+    (n, d), (_, channels, height, width) = rows.shape, shape
+    # orthonormal directions make the projections of one normal latent independent
+    basis, _ = np.linalg.qr(rng.standard_normal((d, min(DIRECTIONS, d))))
+    counts, power = np.zeros(BINS, int), np.zeros((height, width // 2 + 1))
+    squares, projected, products = [], [], 0.0
+    for start in range(0, n, CHUNK):
         chunk = np.asarray(rows[start : start + CHUNK], np.float64)
         if not np.isfinite(chunk).all():
             raise ValueError("latents: hold NaN or infinity, expected finite values")
-        yield chunk
+        bins = np.minimum((special.ndtr(chunk) * BINS).astype(int), BINS - 1)
+        counts += np.bincount(bins.ravel(), minlength=BINS)
+        squares.append(np.square(chunk).sum(1))
+        projected.append(chunk @ basis)
+        z = chunk.reshape(-1, channels, height, width)
+        products += (z[..., 1:] * z[..., :-1]).sum() + (z[..., 1:, :] * z[..., :-1, :]).sum()
+        power += np.square(np.abs(np.fft.rfft2(z))).sum((0, 1))
+    pairs = n * channels * (height * (width - 1) + (height - 1) * width)
+    projections = stats.kstest(np.concatenate(projected).ravel(), "norm")
+    g = gram(rows)
+    found = {
+        "marginal": _marginal(counts),
+        "projections": (projections.statistic, 0, projections.pvalue),
+        "radius": _radius(np.concatenate(squares), d),
+        "neighbors": _neighbors(products, pairs, sum(part.sum() for part in squares) / rows.size),
+        "spectrum": _spectrum(power, n * channels, height, width),
+        "sphericity": _sphericity(g),
+        "eigenvalues": _largest_eigenvalue(g),
+    }
+    return Gaussianity(tuple(NormalityTest(name, *map(float, numbers)) for name, numbers in found.items()), n, d)
 
 
-def _kolmogorov(counts: np.ndarray) -> tuple[float, float]:
-    """Largest gap between an empirical distribution, counted in bins of equal probability, and its law; p-value.
-
-    Looking at the edges of bins alone makes the test a little conservative.
-    """
+def _marginal(counts: np.ndarray) -> tuple:
+    """Numbers counted in bins of equal probability; looking at edges alone makes it a little conservative."""
     total = int(counts.sum())
-    gap = np.abs(np.cumsum(counts) / total - np.arange(1, len(counts) + 1) / len(counts)).max()
-    return float(gap), float(stats.kstwo.sf(gap, total))
+    gap = np.abs(np.cumsum(counts) / total - np.arange(1, BINS + 1) / BINS).max()
+    return gap, 0, stats.kstwo.sf(gap, total)
 
 
-def _counts(probabilities: np.ndarray) -> np.ndarray:
-    return np.bincount(np.minimum((probabilities * BINS).astype(int), BINS - 1).ravel(), minlength=BINS)
-
-
-def _marginal(rows) -> NormalityTest:
-    gap, p = _kolmogorov(sum(_counts(stats.norm.cdf(chunk)) for chunk in _chunks(rows)))
-    return NormalityTest("marginal", "largest gap between distribution functions", gap, 0.0, p)
-
-
-def _projections(rows, seed: int, directions: int = 64) -> NormalityTest:
-    """Orthonormal directions make the projections of one normal latent independent."""
-    d = rows.shape[1]
-    rng = np.random.default_rng(seed)
-    basis, _ = np.linalg.qr(rng.standard_normal((d, min(directions, d))))
-    values = np.concatenate([chunk @ basis for chunk in _chunks(rows)])
-    result = stats.kstest(values.ravel(), "norm")
-    measures = "largest gap between distribution functions"
-    return NormalityTest("projections", measures, float(result.statistic), 0.0, float(result.pvalue))
-
-
-def _radius(rows) -> NormalityTest:
+def _radius(squares: np.ndarray, d: int) -> tuple:
     """``|z|^2`` is chi-squared with ``d`` degrees of freedom."""
-    d = rows.shape[1]
-    squares = np.concatenate([np.square(chunk).sum(1) for chunk in _chunks(rows)])
     p = stats.kstest(stats.chi2.cdf(squares, d), "uniform").pvalue
-    expected = stats.chi.mean(d) / np.sqrt(d)
-    return NormalityTest("radius", "mean over sqrt(d)", float(np.sqrt(squares / d).mean()), float(expected), float(p))
+    return np.sqrt(squares / d).mean(), stats.chi.mean(d) / np.sqrt(d), p
 
 
-def _neighbors(rows, shape) -> NormalityTest:
+def _neighbors(products: float, pairs: int, variance: float) -> tuple:
     """Products of independent standard normals have mean 0 and variance 1; neighboring products are uncorrelated."""
-    total, pairs = 0.0, 0
-    for chunk in _chunks(rows):
-        z = chunk.reshape(-1, *shape[1:])
-        for products in (z[..., 1:] * z[..., :-1], z[..., 1:, :] * z[..., :-1, :]):
-            total += products.sum()
-            pairs += products.size
-    variance = sum(np.square(chunk).sum() for chunk in _chunks(rows)) / rows.size
-    p = 2 * stats.norm.sf(abs(total) / variance / np.sqrt(pairs))
-    return NormalityTest("neighbors", "correlation", float(total / pairs / variance), 0.0, float(p))
+    return products / pairs / variance, 0, 2 * stats.norm.sf(abs(products) / variance / np.sqrt(pairs))
 
 
-def _spectrum(rows, shape) -> NormalityTest:
+def _spectrum(power: np.ndarray, fields: int, height: int, width: int) -> tuple:
     """White noise has independent, exponentially distributed power in all modes: the ratio is F distributed."""
-    height, width = shape[2:]
     ky, kx = np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
     # the columns kx = 0 and kx = 1/2 hold each mode twice, or modes that are real
     once = (kx > 0) & (kx < 0.5)
     limit = max(1 / 8, 1.5 / min(height, width))  # the longest waves of the smallest images are coarse, too
     coarse, fine = once & (np.hypot(kx, ky) < limit), once & (np.hypot(kx, ky) >= limit)
-    power = sum(np.square(np.abs(np.fft.rfft2(chunk.reshape(-1, *shape[1:])))).sum((0, 1)) for chunk in _chunks(rows))
-    fields = len(rows) * shape[1]
     ratio = power[coarse].mean() / power[fine].mean()
     law = stats.f(2 * fields * coarse.sum(), 2 * fields * fine.sum())
-    p = 2 * min(law.cdf(ratio), law.sf(ratio))
-    return NormalityTest("spectrum", "coarse over fine power", float(ratio), 1.0, float(p))
+    return ratio, 1, 2 * min(law.cdf(ratio), law.sf(ratio))
 
 
-def _sphericity(rows) -> NormalityTest:
+def _sphericity(g: Gram) -> tuple:
     """Ledoit and Wolf's (2002) test of equal eigenvalues, good for ``d`` far above ``n``.
 
-    With ``S`` the second moments of the latents, ``U = tr((S / (tr(S) / d) - I)^2) / d`` and ``n U - d`` is close to a
-    normal variable of mean 1 and variance 4.
+    With second moments ``S``, ``U = tr((S / (tr(S) / d) - I)^2) / d`` and ``n U - d`` is nearly ``N(1, 4)``.
     """
-    n, d = rows.shape
-    products = np.zeros((n, n))
-    for start in range(0, d, BINS):
-        panel = np.asarray(rows[:, start : start + BINS], np.float64)
-        products += panel @ panel.T
-    mean_eigenvalue = np.trace(products) / (n * d)
-    u = np.square(products).sum() / (n * n * d * mean_eigenvalue**2) - 1
-    p = 2 * stats.norm.sf(abs(n * u - d - 1) / 2)
-    return NormalityTest("sphericity", "spread of eigenvalues", float(u - (d + 1) / n), 0.0, float(p))
+    n, d = len(g), g.dimension
+    u = np.square(g.products).sum() * d / np.trace(g.products) ** 2 - 1
+    return u - (d + 1) / n, 0, 2 * stats.norm.sf(abs(n * u - d - 1) / 2)
 
 
-def _eigenvalues(rows) -> NormalityTest:
+def _largest_eigenvalue(g: Gram) -> tuple:
     """White noise keeps its eigenvalues below an edge, up to Tracy and Widom's law; structure sticks out."""
-    n, d = rows.shape
-    found = covariance_eigenvalues(rows)
+    n, d = len(g), g.dimension
+    found = covariance_eigenvalues(g)
     largest = found[0] / (found.sum() / d)
     law, edge = largest_eigenvalue_law(n, d), marchenko_pastur(n, d).high
-    p = 2 * min(law.cdf(largest), law.sf(largest))
-    return NormalityTest(
-        "eigenvalues", "largest over the edge", float(largest / edge), float(law.mean() / edge), float(p)
-    )
+    return largest / edge, law.mean() / edge, 2 * min(law.cdf(largest), law.sf(largest))

@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..checks import check_rows
-from .gram import Gram, gram
+from .gram import Cloud, Gram, as_gram
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The geometry of one cloud of ``n`` points in ``d`` dimensions.
+    """The geometry of one cloud of ``n`` points in ``d`` dimensions; angles in degrees.
 
-    Attributes
-    ----------
-    pair_angle : Spread
-        Degrees; the angle at a point between two others, over all triples. Its mean is 60 for *every* cloud, since
-        the angles of a triangle add up to 180: only its spread says something.
-    origin_angle : Spread
-        Degrees; the angle at the origin between two points, over all pairs.
-    pair_distance : Spread
-        Over all pairs.
-    radius : Spread
-        Distance from the origin, over all points.
-    n, d : int
+    ``pair_angle`` is the angle at a point between two others, over all triples. Its mean is 60 for *every* cloud,
+    since the angles of a triangle add up to 180: only its spread says something. ``origin_angle``, at the origin, and
+    ``pair_distance`` are over all pairs; ``radius`` is the distance from the origin.
     """
 
     pair_angle: Spread
@@ -51,17 +41,13 @@ class Geometry:
         return f"{self.n} points, d = {self.d}: " + ", ".join(f"{k.replace('_', ' ')} {getattr(self, k)}" for k in rows)
 
 
-def geometry(latents) -> Geometry:
+def geometry(latents: Cloud | Gram) -> Geometry:
     """Measure angles, distances and radii of a cloud (Table 3 and Sec. C.6), over all its pairs and triples.
 
     Parameters
     ----------
     latents : Tensor, ndarray, LatentStore or Gram
         ``(n, ...)`` float, ``n >= 3``.
-
-    Returns
-    -------
-    Geometry
 
     Raises
     ------
@@ -92,24 +78,14 @@ def geometry(latents) -> Geometry:
     )
 
 
-def as_gram(name: str, latents, fewest: int) -> Gram:
-    """Return the Gram matrix of at least ``fewest`` points, computing it if it is not one already."""
-    if isinstance(latents, Gram):
-        if len(latents) < fewest:
-            raise ValueError(f"{name}: got {len(latents)} points, expected at least {fewest}")
-        return latents
-    return gram(check_rows(name, latents, fewest))
-
-
 def _spread(values: np.ndarray) -> Spread:
     return Spread(float(values.mean()), float(values.std()))
 
 
 def _triangle_angles(squared: np.ndarray) -> Spread:
-    """Mean and standard deviation of the angle at k of the triangle i, j, k, over all of them.
+    """The angle at k of the triangle i, j, k, over all of them, by the law of cosines: for each i all j < i and all k.
 
-    By the law of cosines, ``cos = (D_jk + D_ik - D_ij) / (2 sqrt(D_jk D_ik))``, for each i here as a matrix of all
-    j < i and all k. Deviations from 60 degrees are summed, which keeps digits where all angles are alike.
+    Deviations from 60 degrees are summed, which keeps digits where all angles are alike.
     """
     n = len(squared)
     inverse = 1 / np.sqrt(squared + np.eye(n))

@@ -11,27 +11,20 @@ import mmap
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.linalg.blas import ssyrk
 
-from ..checks import check_rows
+from ..checks import check_integer, check_rows
+from .store import LatentStore
 
+Cloud = torch.Tensor | np.ndarray | LatentStore  # float (n, ...)
 PANEL = 2**24  # numbers held at a time: 64 MB
 NEAR = 1e-2  # a squared distance below this share of the offsets' squares has lost digits and is computed anew
 
 
 @dataclass(frozen=True)
 class Gram:
-    """Inner products and distances of ``n`` points.
-
-    Attributes
-    ----------
-    products : ndarray
-        ``<x_i, x_j>``, float64 ``(n, n)``.
-    squared_distances : ndarray
-        ``|x_i - x_j|^2``, float64 ``(n, n)``.
-    dimension : int
-        ``d``.
-    """
+    """Inner products ``<x_i, x_j>`` and ``|x_i - x_j|^2`` of ``n`` points in ``d`` dimensions, float64 ``(n, n)``."""
 
     products: np.ndarray
     squared_distances: np.ndarray
@@ -40,25 +33,20 @@ class Gram:
     def __len__(self) -> int:
         return len(self.products)
 
-    def __getitem__(self, rows) -> Gram:
-        """The Gram matrix of some of the points."""
-        block = np.ix_(rows, rows) if not isinstance(rows, slice) else (rows, rows)
+    def __getitem__(self, rows: slice | np.ndarray) -> Gram:
+        """The Gram matrix of some of the points: a slice, or indices."""
+        block = (rows, rows) if isinstance(rows, slice) else np.ix_(rows, rows)
         return Gram(self.products[block], self.squared_distances[block], self.dimension)
 
 
-def gram(*clouds) -> Gram:
+def gram(*clouds: Cloud) -> Gram:
     """Compute the Gram matrix of all points of one or several clouds, in that order.
 
     Parameters
     ----------
-    *clouds : Tensor, ndarray or memory map
-        float32 ``(n, ...)`` each, with the same ``d`` numbers per point. They are read once, a few columns at
-        a time, and may be larger than memory.
-
-    Returns
-    -------
-    Gram
-        Products are formed in float32 over short stretches of ``d`` and added up in float64.
+    *clouds : Tensor, ndarray or LatentStore
+        ``(n, ...)`` float each, with the same ``d`` numbers per point. They are read once, a few columns at a time,
+        and may be larger than memory. Products are formed in float32 over short stretches, added up in float64.
 
     Raises
     ------
@@ -113,6 +101,23 @@ def gram(*clouds) -> Gram:
     return Gram(products, squared_distances, dimension)
 
 
+def as_gram(name: str, latents: Cloud | Gram, fewest: int) -> Gram:
+    """Return the Gram matrix of at least ``fewest`` points, computing it if it is not one already."""
+    if not isinstance(latents, Gram):
+        return gram(check_rows(name, latents, fewest))
+    if len(latents) < fewest:
+        raise ValueError(f"{name}: got {len(latents)} points, expected at least {fewest}")
+    return latents
+
+
+def joint_gram(a: Cloud | Gram, b: Cloud | int, fewest: int) -> tuple[Gram, int]:
+    """The Gram matrix of two clouds, given as such or as just that, and how many of its points are of the first."""
+    if isinstance(a, Gram):
+        return a, check_integer("b", b, fewest, len(a) - fewest)
+    a, b = check_rows("a", a, fewest), check_rows("b", b, fewest)
+    return gram(a, b), len(a)
+
+
 def products_about_means(squared_distances: np.ndarray) -> np.ndarray:
     """Inner products of two clouds' offsets from their own means, by centring their squared distances twice."""
     rows, columns = (squared_distances.mean(axis, keepdims=True) for axis in (1, 0))
@@ -127,17 +132,17 @@ def _release(rows) -> None:
 
 
 def trace_of_square(within: np.ndarray) -> float:
-    """Estimate ``tr(S^2)`` of a cloud's covariance from its squared distances.
+    """Estimate ``tr(S^2)`` of a cloud's covariance from its squared distances ``(n, n)``.
 
-    It is the variance of the products ``<u_i, u_j>`` of two points' offsets. Offsets from the sample mean are too short
-    by ``sqrt(1 - 1 / n)`` each, which is put right.
+    It is the variance of the products of two points' offsets; those from the sample mean are too short by
+    ``sqrt(1 - 1 / n)`` each, which is put right.
     """
     n = len(within)
     return float(products_about_means(within)[np.triu_indices(n, 1)].var() * (n / (n - 1)) ** 2)
 
 
 def trace_of_product(between: np.ndarray) -> float:
-    """Estimate ``tr(S_a S_b)`` from the squared distances between the points of two clouds."""
+    """Estimate ``tr(S_a S_b)`` from the squared distances ``(n, m)`` between the points of two clouds."""
     n, m = between.shape
     return float(products_about_means(between).var() * n / (n - 1) * m / (m - 1))
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -20,15 +21,15 @@ from ..domains import domain_fingerprint, load_domain
 from ..kernels.levels import inversion_levels
 from ..kernels.runtime import PRECISIONS, network_dtype
 from ..kernels.walk import EXPLICIT, invert, path
-from ..models.frozen import fingerprint
+from ..models.frozen import FrozenModel, fingerprint
 from .store import LatentStore
 
 BATCH = 16  # an interrupted run goes on with the very batches of an uninterrupted one
 
 
 def inverted_latents(
-    model,
-    domain,
+    model: FrozenModel,
+    domain: str | Path,
     n: int,
     *,
     folder: str | os.PathLike,
@@ -36,7 +37,7 @@ def inverted_latents(
     t: int = 800,
     steps: int = 50,
     solver: str = "ddim",
-    grid: str | None = None,
+    grid: str | Sequence[float] | None = None,
     precision: str = "auto",
     progress: bool = True,
 ) -> LatentStore:
@@ -44,23 +45,16 @@ def inverted_latents(
 
     Parameters
     ----------
-    model : FrozenModel
-    domain : str or Path
-        As for `load_domain`.
+    model, domain, seed
+        As for `load_model` and `load_domain`.
     n : int
         Number of images. A store that holds more, from an earlier call, is returned as it is.
     folder : path
-        Where stores are kept, one for each combination of settings.
-    seed : int
-        Which images.
+        Where stores are kept, one for each combination of settings. Settings say what made the latents: the model and a
+        hash of its weights, the domain, the walk, the precision that was used, and the version and a hash of the code,
+        after an edit of which latents are made anew.
     t, steps, solver, grid, precision, progress
-        As in `invert`.
-
-    Returns
-    -------
-    LatentStore
-        Its ``settings`` say what made it: the model and a hash of its weights, the domain, the seed, the walk, the
-        precision that was used, and the version and a hash of the code: after an edit of it, latents are made anew.
+        As in `invert`; a sequence of timesteps as ``grid`` takes the place of ``t`` and ``steps``.
 
     Raises
     ------
@@ -68,9 +62,12 @@ def inverted_latents(
         As from `load_domain` and `invert`.
     """
     check_integer("n", n, 1)
-    walk = {"t": check_integer("t", t, 0), "steps": check_integer("steps", steps, 1), "solver": solver, "grid": grid}
+    t, steps = check_integer("t", t, 0), check_integer("steps", steps, 1)
+    walk: dict[str, Any] = {"t": t, "steps": steps, "solver": solver, "grid": grid}
     if grid is not None and not isinstance(grid, str):
-        walk["grid"] = [float(level.t) for level in inversion_levels(model.alphas_cumprod, grid=grid)]
+        timesteps = [level.t for level in inversion_levels(model.alphas_cumprod, grid=grid)]
+        last = int(timesteps[-1]) if timesteps[-1].is_integer() else timesteps[-1]
+        walk |= {"t": last, "steps": len(timesteps) - 1, "grid": timesteps}
     store = open_store(folder, model, domain, seed, precision, walk)
     for start in range(len(store), n, BATCH):
         images = batch_of_images(model, domain, n, seed, start)
@@ -79,8 +76,8 @@ def inverted_latents(
 
 
 def climbing_latents(
-    model,
-    domain,
+    model: FrozenModel,
+    domain: str | Path,
     n: int,
     heights: Sequence[int],
     *,
@@ -91,24 +88,19 @@ def climbing_latents(
     precision: str = "float32",
     progress: bool = True,
 ) -> dict[int, LatentStore]:
-    """Return latents of a domain's first ``n`` images at several heights, all from one walk to the highest.
+    """Return latents of a domain's first ``n`` images at several heights, ascending, all from one walk to the highest.
+
+    Killed halfway it continues, and repeats a batch that some stores lack.
 
     Parameters
     ----------
-    model, domain, n, folder, seed, progress
-        As for `inverted_latents`.
+    model, domain, n, folder, seed, precision, progress
+        As for `inverted_latents`; float32 by default, since these latents serve as a reference for others.
     heights : sequence of int
         Timesteps, in any order.
     steps : int
         Of the walk to the highest, even in ``log sigma``; the heights are added to its levels.
     solver : {"ddim", "ab2", "heun", "dpm2m", "unipc"}
-    precision
-        As in `invert`; by default float32, since these latents serve as a reference for others.
-
-    Returns
-    -------
-    dict of int to LatentStore
-        By height, ascending. Killed halfway it continues, and repeats a batch that some stores lack.
 
     Raises
     ------
@@ -129,15 +121,16 @@ def climbing_latents(
     for start in tqdm(starts, "climb", disable=not progress, leave=False, file=sys.stderr):
         images = batch_of_images(model, domain, n, seed, start)
         for level, latents in path(model, images, levels, EXPLICIT[solver], precision=precision):
-            store = stores.get(int(level.t)) if level.t.is_integer() else None
-            if store is not None:
-                store.append(latents, start)
+            if level.t in stores:
+                stores[int(level.t)].append(latents, start)
     return stores
 
 
-def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> LatentStore:
+def open_store(
+    folder: str | os.PathLike, model: FrozenModel, domain: str | Path, seed: int, precision: str, walk: dict
+) -> LatentStore:
     """Open the store of these settings in a folder of stores, or make an empty one."""
-    names = {kind: name for name, kind in PRECISIONS.items()}
+    names: dict[Any, str] = {kind: name for name, kind in PRECISIONS.items()}
     settings = {
         "model": model.name,
         "weights": fingerprint(model),
@@ -157,7 +150,7 @@ def open_store(folder, model, domain, seed: int, precision: str, walk: dict) -> 
     return LatentStore(Path(folder) / name, settings)
 
 
-def batch_of_images(model, domain, n: int, seed: int, start: int) -> torch.Tensor:
+def batch_of_images(model: FrozenModel, domain: str | Path, n: int, seed: int, start: int) -> torch.Tensor:
     """Return a domain's images from ``start`` on, one batch at most, as a model takes them, on its device.
 
     Gray for a model of one channel, the middle for oblong images; less than 8 pixels are averaged from 8.
@@ -174,17 +167,21 @@ def batch_of_images(model, domain, n: int, seed: int, start: int) -> torch.Tenso
 
 @cache
 def _code_fingerprint() -> str:
-    """Hash of what latents depend on: the statements of models, domains and kernels, not their words."""
+    """Hash of what latents depend on: the statements of models, domains, kernels and this module, not their words."""
     package = Path(__file__).parents[1]
-    sources = sorted(file for room in ("models", "domains", "kernels") for file in (package / room).glob("*.py"))
-    return hashlib.sha256("\n".join(_statements(file.read_text("utf-8")) for file in sources).encode()).hexdigest()[:16]
+    sources = sorted(file for room in ("models", "domains", "kernels") for file in (package / room).rglob("*.py"))
+    statements = "\n".join(_statements(file.read_text("utf-8")) for file in (*sources, Path(__file__)))
+    return hashlib.sha256(statements.encode()).hexdigest()[:16]
 
 
 def _statements(source: str) -> str:
-    """Return what a module does, written down without comments, layout and docstrings."""
+    """What a module does, without comments, layout, docstrings and annotations of functions."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        words = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
-        if words and len(node.body) > 1:
-            del node.body[0]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
     return ast.dump(tree)

@@ -15,53 +15,42 @@ of one product with the offsets: no matrix ``(d, d)`` is formed.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from ..checks import check_batch, check_choice, check_integer, check_number
 from .acceptance import Acceptance
+from .store import LatentStore
 
 FEWEST = 4  # latents: fewer have no mean and variance to speak of
 
 
 @dataclass(frozen=True)
 class Sample:
-    """New latents and where they come from.
+    """New latents ``(n, C, H, W)`` and where they come from.
 
-    Attributes
-    ----------
-    latents : Tensor
-        ``(n, C, H, W)``.
-    parents : Tensor
-        int64 ``(n, k)``: the latents that each was combined from, the one with the largest weight first; ``k = 0``
-        where it comes from the whole cloud.
-    acceptance : float
-        Share of the proposals that were kept, 1 without a filter.
+    ``parents``, int64 ``(n, k)``, are the latents that each was combined from, the one with the largest weight first;
+    ``k = 0`` where it comes from the whole cloud.
     """
 
     latents: torch.Tensor
     parents: torch.Tensor
-    acceptance: float = 1.0
 
 
-def slerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
+def slerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> torch.Tensor:
     """Interpolate along the arc between two directions, and linearly between two lengths (Shoemake 1985).
 
     Parameters
     ----------
     z1, z2 : Tensor
-        ``(n, C, H, W)``, one arc for each pair.
+        ``(n, C, H, W)``, one arc for each pair. Parallel and opposite ones, with no arc between, are interpolated
+        linearly.
     weight : float or Tensor
         From 0 (``z1``) to 1 (``z2``); a Tensor ``(n,)`` has one for each.
-
-    Returns
-    -------
-    Tensor
-        ``(n, C, H, W)``. Opposite directions have no arc between them; they are interpolated linearly, as are parallel
-        ones.
 
     Raises
     ------
@@ -77,20 +66,18 @@ def slerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     share1 = torch.where(flat, 1 - w, ((1 - w) * angle).sin() / sine) / first
     share2 = torch.where(flat, w, (w * angle).sin() / sine) / second
     length = (1 - w) * first + w * second
-    return _spread(length * share1, z1) * z1 + _spread(length * share2, z1) * z2
+    return _each(length * share1) * z1 + _each(length * share2) * z2
 
 
-def lerp(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
+def lerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> torch.Tensor:
     """Interpolate linearly, ``(1 - w) z1 + w z2``; parameters as for `slerp`."""
-    w = _spread(_weights(z1, z2, weight), z1)
+    w = _each(_weights(z1, z2, weight))
     return (1 - w) * z1 + w * z2
 
 
 def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     """Check the arguments of an interpolation and return a weight for each pair."""
-    check_batch("z1", z1)
-    check_batch("z2", z2)
-    if z1.shape != z2.shape:
+    if check_batch("z1", z1).shape != check_batch("z2", z2).shape:
         raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
     weight = weight if isinstance(weight, torch.Tensor) else check_number("weight", weight, 0, 1)
     w = torch.as_tensor(weight, dtype=z1.dtype, device=z1.device)
@@ -101,12 +88,12 @@ def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     return w.expand(len(z1))
 
 
-def _spread(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+def _each(values: torch.Tensor) -> torch.Tensor:
+    return values[:, None, None, None]
 
 
 def sample_latents(
-    latents,
+    latents: torch.Tensor | LatentStore,
     n: int,
     method: str = "centered",
     *,
@@ -115,7 +102,7 @@ def sample_latents(
     max_rounds: int = 20,
     details: bool = False,
     **settings,
-):
+) -> torch.Tensor | Sample:
     """Draw new latents among inverted ones.
 
     Parameters
@@ -129,24 +116,22 @@ def sample_latents(
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
     accept : Acceptance, optional
-        A filter, by `acceptance.calibrate`: proposals that lie elsewhere than the latents do are drawn anew.
+        A filter, by `calibrate_acceptance`: proposals that lie elsewhere than the latents do are drawn anew.
     max_rounds : int
         With a filter, how often to propose ``n`` latents before giving up.
     details : bool
-        Return a `Sample` with parents and acceptance rate.
+        Return a `Sample`, with parents.
     **settings
         For ``interpolate``: ``kind``, "slerp" (default) or "lerp"; ``weight``, a number or a range ``(low, high)`` to
-        draw it from, by default 0.5.
-        For ``slerp-gaussian``: ``weight`` of the Gaussian draw, as above, by default 0.5.
-        For ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, by default
-        all; ``share``, the squared weight of that first latent, by default no more than any other's; ``keep_radius``,
-        whether to give the combination the length that independent offsets would have, which near and so correlated
-        ones exceed, by default True with neighbors.
+        draw it from, by default 0.5. For ``slerp-gaussian``: ``weight`` of the Gaussian draw, likewise. For
+        ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, by default all;
+        ``share``, the squared weight of that first latent, by default no more than any other's. Near latents, whose
+        offsets are correlated, are combined to the length that independent ones would have.
 
     Returns
     -------
-    Tensor
-        ``(n, C, H, W)`` in the dtype of ``latents``; or a `Sample`.
+    Tensor or Sample
+        ``(n, C, H, W)`` in the dtype of ``latents``.
 
     Raises
     ------
@@ -157,147 +142,98 @@ def sample_latents(
     Examples
     --------
     >>> z = sample_latents(latents, 16, "centered", neighbors=3, generator=torch.Generator().manual_seed(0))
-    >>> images = denoise(model, z)
     """
     cloud = check_batch("latents", latents.tensor(0, len(latents)) if hasattr(latents, "tensor") else latents)
     if len(cloud) < FEWEST:
         raise ValueError(f"latents: got {len(cloud)}, expected at least {FEWEST}")
     check_integer("n", n, 1)
     check_integer("max_rounds", max_rounds, 1)
-    check_choice("method", method, METHODS)
+    expected = sampler_settings(method)
+    if unknown := sorted({*settings} - {*expected}):
+        raise TypeError(f"settings: got {', '.join(unknown)} for {method!r}, expected {', '.join(expected) or 'none'}")
     exact = cloud.to(torch.promote_types(cloud.dtype, torch.float32))  # half precision keeps too few digits to combine
-    propose = METHODS[method](exact, generator, **_known(method, settings))
-    if accept is None:
-        found = Sample(*propose(n))
-    else:
-        found = _filtered(propose, n, accept, max_rounds)
-    found = replace(found, latents=found.latents.to(cloud.dtype))
-    return found if details else found.latents
+    kept, tried, passed = [], 0, 0
+    while passed < n:
+        if tried == max_rounds * n:
+            raise ValueError(
+                f"accept: {passed} of {tried} proposals passed, expected {n}; another method, a wider coverage or more "
+                "rounds"
+            )
+        z, parents = METHODS[method](exact, n, generator, **settings)
+        inside = slice(None) if accept is None else accept.accepts(z)
+        kept.append((z[inside], parents[inside]))
+        tried, passed = tried + n, passed + len(kept[-1][0])
+    z, parents = (torch.cat(parts)[:n] for parts in zip(*kept, strict=True))
+    z = z.to(cloud.dtype)
+    return Sample(z, parents) if details else z
 
 
-def _known(method: str, settings: dict) -> dict:
-    expected = SETTINGS.get(method, ())
-    unknown = sorted(set(settings) - set(expected))
-    if unknown:
-        raise TypeError(
-            f"settings: got {', '.join(unknown)} for {method!r}, expected {', '.join(expected) if expected else 'none'}"
-        )
-    return settings
+def sampler_settings(method: str) -> tuple[str, ...]:
+    """Return the names of the settings that `sample_latents` takes for a method."""
+    check_choice("method", method, METHODS)
+    return tuple(inspect.signature(METHODS[method]).parameters)[3:]
 
 
-def _filtered(propose: Callable, n: int, accept: Acceptance, max_rounds: int) -> Sample:
-    kept, parents, tried, passed = [], [], 0, 0
-    for _ in range(max_rounds):
-        z, of = propose(n)
-        inside = accept.accepts(z)
-        tried, passed = tried + n, passed + int(inside.sum())
-        kept.append(z[inside])
-        parents.append(of[inside])
-        if passed >= n:
-            return Sample(torch.cat(kept)[:n], torch.cat(parents)[:n], passed / tried)
-    raise ValueError(
-        f"accept: {passed} of {tried} proposals passed, expected {n}; another method, a wider coverage or more rounds"
-    )
-
-
-def _interpolate(cloud, generator, kind: str = "slerp", weight=0.5):
+def _interpolate(cloud, n, generator, kind: str = "slerp", weight=0.5):
     check_choice("kind", kind, ("slerp", "lerp"))
-    along = {"slerp": slerp, "lerp": lerp}[kind]
-
-    def propose(n):
-        parents = _distinct(len(cloud), n, 2, generator)
-        w = _draw_weight(weight, n, generator)
-        z = along(cloud[parents[:, 0]], cloud[parents[:, 1]], w.to(cloud))
-        return z, torch.where((w > 0.5)[:, None], parents.flip(1), parents)
-
-    return propose
+    parents = _distinct(len(cloud), n, 2, generator)
+    w = _draw_weight(weight, n, generator)
+    z = {"slerp": slerp, "lerp": lerp}[kind](cloud[parents[:, 0]], cloud[parents[:, 1]], w.to(cloud))
+    return z, torch.where((w > 0.5)[:, None], parents.flip(1), parents)
 
 
-def _slerp_gaussian(cloud, generator, weight=0.5):
-    gaussian = _gaussian(cloud, generator)
-
-    def propose(n):
-        parents = _distinct(len(cloud), n, 1, generator)
-        return slerp(cloud[parents[:, 0]], gaussian(n)[0], _draw_weight(weight, n, generator).to(cloud)), parents
-
-    return propose
+def _slerp_gaussian(cloud, n, generator, weight=0.5):
+    parents = _distinct(len(cloud), n, 1, generator)
+    drawn, _ = _gaussian(cloud, n, generator)
+    return slerp(cloud[parents[:, 0]], drawn, _draw_weight(weight, n, generator).to(cloud)), parents
 
 
-def _gaussian(cloud, generator):
+def _gaussian(cloud, n, generator):
     mean = cloud.mean(0)
     std = ((cloud - mean).square().sum() / ((len(cloud) - 1) * mean.numel())).sqrt()
-    return lambda n: (mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n))
+    return mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n)
 
 
-def _gaussian_diagonal(cloud, generator):
-    mean, std = cloud.mean(0), cloud.std(0)
-    return lambda n: (mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n))
+def _gaussian_diagonal(cloud, n, generator):
+    return cloud.mean(0) + cloud.std(0) * _normal((n, *cloud.shape[1:]), cloud, generator), _nobody(n)
 
 
-def _spectrum(cloud, generator):
+def _spectrum(cloud, n, generator):
     """A stationary field: for each frequency the 3 x 3 covariance of the channels' amplitudes, over offsets."""
     mean = cloud.mean(0)
     waves = torch.fft.fft2((cloud - mean).double(), norm="ortho").permute(2, 3, 1, 0)  # (H, W, C, N)
-    power = waves @ waves.mH / (len(cloud) - 1)
-    values, vectors = torch.linalg.eigh(power)
+    values, vectors = torch.linalg.eigh(waves @ waves.mH / (len(cloud) - 1))
     root = vectors * values.clamp_min(0).sqrt()[..., None, :] @ vectors.mH
-
-    def propose(n):
-        white = torch.fft.fft2(_normal((n, *mean.shape), cloud, generator).double(), norm="ortho")
-        field = torch.einsum("hwcd,ndhw->nchw", root, white)
-        return mean + torch.fft.ifft2(field, norm="ortho").real.to(cloud), _nobody(n)
-
-    return propose
+    white = torch.fft.fft2(_normal((n, *mean.shape), cloud, generator).double(), norm="ortho")
+    field = torch.einsum("hwcd,ndhw->nchw", root, white)
+    return mean + torch.fft.ifft2(field, norm="ortho").real.to(cloud), _nobody(n)
 
 
-def _centered(cloud, generator, neighbors: int | None = None, share: float | None = None, keep_radius=None):
-    mean = cloud.mean(0)
+def _centered(cloud, n, generator, neighbors: int | None = None, share: float | None = None):
+    mean, count = cloud.mean(0), len(cloud)
     offsets = (cloud - mean).flatten(1)
-    size = len(cloud) if neighbors is None else check_integer("neighbors", neighbors, 2, len(cloud))
+    size = count if neighbors is None else check_integer("neighbors", neighbors, 2, count)
+    first = _distinct(count, n, 1, generator)
+    w = _normal((n, size), cloud, generator)
+    if neighbors is None and share is None:
+        return mean + (w / math.sqrt(size - 1) @ offsets).reshape(n, *mean.shape), _nobody(n)
+    if neighbors is None:  # the first, then all others in their order
+        members = (torch.arange(count) != first).int().argsort(dim=1, stable=True).to(cloud.device)
+    else:  # the first, then those nearest to it
+        w, nearest = w.abs(), torch.cdist(offsets, offsets).fill_diagonal_(-1).argsort(dim=1)[:, :size]
+        members = nearest[first[:, 0]]
     if share is not None:
         share = check_number("share", share, 0, 1)
-    keep_radius = neighbors is not None if keep_radius is None else keep_radius
-    nearest = _nearest(offsets, size) if neighbors is not None else None
-
-    def propose(n):
-        first = _distinct(len(cloud), n, 1, generator)
-        if nearest is None and share is None:
-            w = _normal((n, size), cloud, generator) / math.sqrt(size - 1)
-            return mean + (w @ offsets).reshape(n, *mean.shape), _nobody(n)
-        members = nearest[first[:, 0]] if nearest is not None else _others(first, len(cloud))
-        w = _anchored(n, size, share, cloud, generator, positive=nearest is not None)
-        z = torch.stack([row @ offsets[some] for row, some in zip(w, members, strict=True)])
-        if keep_radius:
-            wanted = (w.square() * offsets.square().sum(1)[members]).sum(1).sqrt()
-            lengths = z.norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny)  # of equal latents the offsets are 0
-            z = z * (wanted / lengths)[:, None]
-        order = w.abs().argsort(dim=1, descending=True)
-        parents = torch.gather(members, 1, order) if nearest is not None else first
-        return mean + z.reshape(n, *mean.shape), parents
-
-    return propose
-
-
-def _anchored(n, size, share, cloud, generator, positive) -> torch.Tensor:
-    """Weights with ``|w| = 1``, a given share of the square on the first, the others in random directions."""
-    w = _normal((n, size), cloud, generator)
-    w = w.abs() if positive else w
-    if share is not None:
         w[:, 0] = 0
         w = w * (math.sqrt(1 - share) / w.norm(dim=1, keepdim=True))
         w[:, 0] = math.sqrt(share)
-    return w / w.norm(dim=1, keepdim=True)
-
-
-def _nearest(offsets: torch.Tensor, size: int) -> torch.Tensor:
-    """For each latent itself and the nearest others, int64 ``(N, size)``."""
-    return torch.cdist(offsets, offsets).fill_diagonal_(-1).argsort(dim=1)[:, :size]
-
-
-def _others(first: torch.Tensor, count: int) -> torch.Tensor:
-    """All latents, the given one first."""
-    rest = torch.arange(count).expand(len(first), count)
-    return torch.cat([first, rest[rest != first].reshape(len(first), count - 1)], dim=1)
+    w = w / w.norm(dim=1, keepdim=True)
+    z = w.new_zeros(n, count).scatter(1, members, w) @ offsets
+    if neighbors is not None:
+        wanted = (w.square() * offsets.square().sum(1)[members]).sum(1).sqrt()
+        z = z * (wanted / z.norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny))[:, None]  # of equal latents z is 0
+    parents = first if neighbors is None else torch.gather(members, 1, w.abs().argsort(dim=1, descending=True))
+    return mean + z.reshape(n, *mean.shape), parents
 
 
 def _distinct(count: int, n: int, k: int, generator) -> torch.Tensor:
@@ -323,16 +259,12 @@ def _nobody(n: int) -> torch.Tensor:
     return torch.empty((n, 0), dtype=torch.int64)
 
 
-METHODS = {
+# functions of the latents, how many to draw, a generator, and the settings that `sample_latents` takes
+METHODS: dict[str, Callable] = {
     "interpolate": _interpolate,
     "slerp-gaussian": _slerp_gaussian,
     "gaussian": _gaussian,
     "gaussian-diagonal": _gaussian_diagonal,
     "spectrum": _spectrum,
     "centered": _centered,
-}
-SETTINGS = {
-    "interpolate": ("kind", "weight"),
-    "slerp-gaussian": ("weight",),
-    "centered": ("neighbors", "share", "keep_radius"),
 }

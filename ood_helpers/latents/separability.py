@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from ..checks import check_integer, check_number, check_rows
-from .gram import Gram, gram, trace_of_product, trace_of_square
+from ..checks import check_integer, check_number
+from .gram import Cloud, Gram, joint_gram, trace_of_product, trace_of_square
 
 ITERATIONS = 1_000_000  # a hard margin between clouds that overlap would be sought for ever; scikit-learn warns
 
@@ -18,21 +20,11 @@ ITERATIONS = 1_000_000  # a hard margin between clouds that overlap would be sou
 class CenterDistance:
     """How far apart the centers of two clouds lie.
 
-    The distance of two sample means is inflated by sampling noise: for two samples of one distribution its square has
-    the expectation ``tr(S_a) / n_a + tr(S_b) / n_b``, the square of the noise floor.
-
-    Attributes
-    ----------
-    plug_in : float
-        Distance of the sample means, the "Center-Distance" of Table 3.
-    unbiased : float
-        Root of the unbiased estimate of the squared distance of the true centers; 0 where that is negative.
-    squared, squared_error : float
-        That unbiased estimate, which may be negative, and its standard error.
-    noise_floor : float
-        What ``plug_in`` would be on (root mean square) average if the true centers coincided.
-    threshold : float
-        ``d**0.25``, with which Lemma C.2 compares the distance for clouds of unit variance.
+    ``plug_in`` is the distance of the sample means, the "Center-Distance" of Table 3. Sampling noise inflates it: for
+    two samples of one distribution its square is ``noise_floor^2 = tr(S_a) / n_a + tr(S_b) / n_b`` on average.
+    ``squared`` is the unbiased estimate of the squared distance of the true centers, which may be negative, with the
+    standard error ``squared_error``; ``unbiased`` its root, or 0. Lemma C.2 compares with the ``threshold``
+    ``d**0.25``, for unit variance.
     """
 
     plug_in: float
@@ -49,7 +41,7 @@ class CenterDistance:
         )
 
 
-def center_distance(a, b) -> CenterDistance:
+def center_distance(a: Cloud | Gram, b: Cloud | int) -> CenterDistance:
     """Estimate the distance between the centers of two clouds, with its noise floor.
 
     With mean squared distances ``D`` between points of two clouds, and between *different* points of one,
@@ -58,34 +50,25 @@ def center_distance(a, b) -> CenterDistance:
     Parameters
     ----------
     a, b : Tensor, ndarray or LatentStore
-        ``(n, ...)`` float, at least three points each.
-
-    Returns
-    -------
-    CenterDistance
+        ``(n, ...)`` float, at least three points each. Or their joint `Gram` matrix, and how many of its points, the
+        first ones, belong to the first cloud.
 
     Raises
     ------
     TypeError, ValueError
         If either has fewer than three points, is not finite, or the dimensions differ.
     """
-    a, b = check_rows("a", a, 3), check_rows("b", b, 3)
-    return center_distance_of(gram(a, b), len(a))
-
-
-def center_distance_of(g: Gram, n_a: int) -> CenterDistance:
-    """`center_distance` of the first ``n_a`` points of a Gram matrix from the others."""
-    within_a = g.squared_distances[:n_a, :n_a]
-    within_b = g.squared_distances[n_a:, n_a:]
-    between = g.squared_distances[:n_a, n_a:]
-    n_b = len(within_b)
+    g, n_a = joint_gram(a, b, 3)
+    n_b, squares = len(g) - n_a, g.squared_distances
+    within_a, within_b, between = squares[:n_a, :n_a], squares[n_a:, n_a:], squares[:n_a, n_a:]
     spread_a = within_a.sum() / (n_a * (n_a - 1)) / 2  # tr(S_a)
     spread_b = within_b.sum() / (n_b * (n_b - 1)) / 2
     squared = between.mean() - spread_a - spread_b
     floor = spread_a / n_a + spread_b / n_b
     variance = _jackknife(within_a, between.mean(1)) + _jackknife(within_b, between.mean(0))
     # leaving out one point at a time counts what comes from pairs of points twice
-    variance -= _pair_variance(within_a, within_b, between)
+    pairs = 2 * trace_of_square(within_a) / (n_a * (n_a - 1)) + 2 * trace_of_square(within_b) / (n_b * (n_b - 1))
+    variance -= pairs + 4 * trace_of_product(between) / (n_a * n_b)
     return CenterDistance(
         plug_in=float(np.sqrt(max(squared + floor, 0))),
         unbiased=float(np.sqrt(max(squared, 0))),
@@ -104,96 +87,88 @@ def _jackknife(within: np.ndarray, to_other: np.ndarray) -> float:
     return (n - 1) / n * float(np.square(without - without.mean()).sum())
 
 
-def _pair_variance(within_a, within_b, between) -> float:
-    """The part of the variance that comes from pairs, with ``S`` the covariances.
+class Interval(NamedTuple):
+    """Where a number lies, most likely."""
 
-    ``2 tr(S_a^2) / (n_a (n_a - 1)) + 2 tr(S_b^2) / (n_b (n_b - 1)) + 4 tr(S_a S_b) / (n_a n_b)``.
+    low: float
+    high: float
+
+
+def wilson_interval(count: int, n: int) -> Interval:
+    """Return Wilson's (1927) 95 % interval of a probability, of which ``count`` successes in ``n`` trials were seen.
+
+    Raises TypeError or ValueError if ``n`` is below 1, or ``count`` not from 0 to ``n``.
     """
-    total = 4 * trace_of_product(between) / between.size
-    for within in (within_a, within_b):
-        n = len(within)
-        total += 2 * trace_of_square(within) / (n * (n - 1))
-    return float(total)
+    n = check_integer("n", n, 1)
+    interval = stats.binomtest(check_integer("count", count, 0, n), n).proportion_ci(0.95, "wilson")
+    return Interval(float(interval.low), float(interval.high))
 
 
 @dataclass(frozen=True)
 class Separability:
     """How well a linear classifier tells two clouds apart on points that it was not trained on.
 
-    Attributes
-    ----------
-    accuracy : float
-        On the held-out points. 0.5 for equally large clouds that cannot be told apart.
-    training_accuracy : float
-        Nearly always 1 where ``d`` exceeds the number of points: it says nothing.
-    null : ndarray
-        Held-out accuracies of the same procedure after shuffling the labels.
-    p_value : float
-        Share of the null, itself included, that is at least as accurate.
+    ``accuracy`` is that on the held-out points, 0.5 for equally large clouds that cannot be told apart, and ``low`` and
+    ``high`` Wilson's 95 % interval of it. ``training_accuracy`` is nearly always 1 where ``d`` exceeds the number of
+    points: it says nothing. ``null`` holds the held-out accuracies of the same procedure after shuffling the labels,
+    ``p_value`` is the share of them, the true one included, that is at least as accurate.
     """
 
     accuracy: float
+    low: float
+    high: float
     training_accuracy: float
     null: np.ndarray
     p_value: float
 
-    def __str__(self) -> str:
-        null = f"{self.null.mean():.3f} ± {self.null.std():.3f}" if len(self.null) else "not computed"
-        return f"held-out accuracy {self.accuracy:.3f} (shuffled labels: {null}; p = {self.p_value:.3g})"
 
-
-def separability(a, b, test_size: float = 0.3, seed: int = 0, permutations: int = 19, C: float = 1.0) -> Separability:
+def separability(
+    a: Cloud | Gram, b: Cloud | int, test_size: float = 0.3, seed: int = 0, permutations: int = 99, C: float = 1.0
+) -> Separability:
     """Train a linear support vector machine on part of two clouds and test it on the rest (Sec. C.5: 7 to 3).
 
     Parameters
     ----------
-    a, b : Tensor, ndarray or LatentStore
-        ``(n, ...)`` float.
+    a, b : Tensor, ndarray or LatentStore; or Gram and int
+        As for `center_distance`, at least four points each.
     test_size : float
-        Share of the points that is held out, the same of each cloud.
+        Share of the points that is held out, the same of each cloud; above 0 and below 1.
     seed : int
         Draws the split and the permutations.
     permutations : int
         Size of the null, 0 or more; ``p_value`` is at least ``1 / (permutations + 1)``.
     C : float
-        Penalty of the margin, for latents of about unit variance. Clouds on other scales are compared fairly with a
-        hard margin, ``C = 100`` or more, which does not depend on the scale.
+        Penalty of the margin, above 0, for latents of about unit variance. Clouds on other scales are compared fairly
+        with a hard margin, ``C = 100`` or more, which does not depend on the scale.
 
     Returns
     -------
     Separability
-        As from ``SVC(kernel="linear", C=C)`` on the latents divided by ``sqrt(d)``: the kernel is ``<x, y> / d``,
-        of order one in any dimension.
+        As from ``SVC(kernel="linear", C=C)`` on latents over ``sqrt(d)``: the kernel ``<x, y> / d`` is of order one.
 
     Raises
     ------
     TypeError, ValueError
-        If either cloud is not finite or too small to be split, the dimensions differ, or ``test_size`` is outside
-        (0, 1), or ``C`` is not positive.
+        If either cloud is not finite or too small to be split, the dimensions differ, or a number is out of range.
     """
-    a, b = check_rows("a", a, 4), check_rows("b", b, 4)
-    return separability_of(gram(a, b), len(a), test_size, seed, permutations, C)
-
-
-def separability_of(
-    g: Gram, n_a: int, test_size: float = 0.3, seed: int = 0, permutations: int = 19, C: float = 1.0
-) -> Separability:
-    """`separability` of the first ``n_a`` points of a Gram matrix from the others."""
-    if check_number("test_size", test_size, 0, 1, strict=True) == 1:
-        raise ValueError(f"test_size: got {test_size!r}, expected a share below 1")
+    g, n_a = joint_gram(a, b, 4)
+    check_number("test_size", test_size, 0, np.nextafter(1, 0), strict=True)
     check_integer("permutations", permutations, 0)
     check_number("C", C, 0, strict=True)
     labels = (np.arange(len(g)) >= n_a).astype(int)
     kernel = g.products / g.dimension
     rng = np.random.default_rng(check_integer("seed", seed, 0))
-    held_out, trained = _fit(kernel, labels, test_size, seed, C)
-    null = np.array([_fit(kernel, rng.permutation(labels), test_size, seed + k + 1, C)[0] for k in range(permutations)])
-    return Separability(held_out, trained, null, float((1 + (null >= held_out).sum()) / (permutations + 1)))
+    right, trained = _fit(kernel, labels, test_size, seed, C)
+    null = [_fit(kernel, rng.permutation(labels), test_size, seed + k + 1, C)[0].mean() for k in range(permutations)]
+    beaten = (1 + (np.array(null) >= right.mean()).sum()) / (permutations + 1)
+    interval = wilson_interval(int(right.sum()), len(right))
+    return Separability(float(right.mean()), *interval, float(trained.mean()), np.array(null), float(beaten))
 
 
-def _fit(kernel, labels, test_size, seed, C) -> tuple[float, float]:
+def _fit(kernel, labels, test_size, seed, C) -> tuple[np.ndarray, np.ndarray]:
+    """Which held-out points, and which that it was trained on, a machine puts where they belong."""
     train, test = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
     machine = SVC(kernel="precomputed", C=C, max_iter=ITERATIONS, random_state=seed)  # without a seed, numpy's stream
     machine.fit(kernel[np.ix_(train, train)], labels[train])
-    on_train = machine.score(kernel[np.ix_(train, train)], labels[train])
-    return machine.score(kernel[np.ix_(test, train)], labels[test]), on_train
+    held_out, trained = (machine.predict(kernel[np.ix_(rows, train)]) == labels[rows] for rows in (test, train))
+    return held_out, trained

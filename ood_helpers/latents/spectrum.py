@@ -13,25 +13,17 @@ import numpy as np
 from scipy import stats
 
 from ..checks import check_integer, check_number, check_rows
-from .geometry import as_gram
-from .gram import products_about_means, trace_of_square
+from .gram import Cloud, Gram, as_gram, products_about_means, trace_of_square
+from .store import LatentStore
 
 # Tracy and Widom's law for real matrices is close to a shifted gamma law (Chiani 2014, Table 1)
 TRACY_WIDOM = stats.gamma(46.446, loc=-9.84801, scale=0.186054)
 
 
-def covariance_eigenvalues(latents) -> np.ndarray:
-    """Return the nonzero eigenvalues of the sample covariance, in descending order.
+def covariance_eigenvalues(latents: Cloud | Gram) -> np.ndarray:
+    """Return the nonzero eigenvalues of the sample covariance, in descending order, float64 ``(min(n - 1, d),)``.
 
-    Parameters
-    ----------
-    latents : Tensor, ndarray, LatentStore or Gram
-        ``(n, ...)`` float, ``n >= 3``.
-
-    Returns
-    -------
-    ndarray
-        float64 ``(min(n - 1, d),)``; the division is by ``n - 1``.
+    ``latents`` are as for `geometry`; the division is by ``n - 1``.
     """
     g = as_gram("latents", latents, 3)
     n = len(g)
@@ -39,28 +31,18 @@ def covariance_eigenvalues(latents) -> np.ndarray:
     return np.linalg.eigvalsh(centered)[::-1][: min(n - 1, g.dimension)] / (n - 1)
 
 
-def effective_dimension(latents) -> float:
+def effective_dimension(latents: Cloud | Gram) -> float:
     """Return ``tr(S)^2 / tr(S^2)``, the dimension of a spherical Gaussian whose angles and distances scatter alike.
 
-    For clouds with few but strong directions it is far below ``d``. The trace of the square is estimated from the
-    products of different points, so that a small ``n`` brings no bias to it.
-
-    Parameters
-    ----------
-    latents : Tensor, ndarray, LatentStore or Gram
-        ``(n, ...)`` float, ``n >= 4``.
-
-    Returns
-    -------
-    float
-        From 1 to ``d``, up to sampling error.
+    For clouds with few but strong directions it is far below ``d``; a small ``n`` brings no bias to ``tr(S^2)``.
+    ``latents`` are as for `geometry`, ``n >= 4``.
     """
     g = as_gram("latents", latents, 4)
     trace = g.squared_distances[np.triu_indices(len(g), 1)].mean() / 2
     return float(trace**2 / trace_of_square(g.squared_distances))
 
 
-def power_spectrum(latents, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
+def power_spectrum(latents: Cloud, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """Average the power of latents over rings of spatial frequencies.
 
     Parameters
@@ -73,8 +55,7 @@ def power_spectrum(latents, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     frequency, power : ndarray
-        float64 ``(bins,)``: cycles per pixel, and mean squared amplitude per mode; 1 at all frequencies for
-        ``N(0, I)``.
+        float64 ``(bins,)``: cycles per pixel, and mean squared amplitude per mode, 1 everywhere for ``N(0, I)``.
 
     Raises
     ------
@@ -82,7 +63,7 @@ def power_spectrum(latents, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
         If the latents are no square images or not finite, or there are more rings than frequencies.
     """
     rows = check_rows("latents", latents)
-    shape = tuple(np.shape(getattr(latents, "array", latents)))
+    shape = tuple(latents.array.shape if isinstance(latents, LatentStore) else latents.shape)
     if len(shape) != 4 or shape[2] != shape[3]:
         raise ValueError(f"latents: got shape {shape}, expected (n, C, H, H)")
     size = shape[-1]
@@ -94,62 +75,37 @@ def power_spectrum(latents, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(power).all():
         raise ValueError("latents: hold NaN or infinity, expected finite values")
     counts = np.bincount(ring[inside], minlength=bins)
-    return tuple(np.bincount(ring[inside], values[inside], bins) / counts for values in (frequencies, power))
+    frequency, power = (np.bincount(ring[inside], values[inside], bins) / counts for values in (frequencies, power))
+    return frequency, power
 
 
 @dataclass(frozen=True)
 class MarchenkoPastur:
-    """Law of the nonzero eigenvalues of the sample covariance of ``n`` white points in ``d`` dimensions.
-
-    Attributes
-    ----------
-    low, high : float
-        Ends of the interval that holds them.
-    n, d : int
-    variance : float
-        Of each coordinate.
-    """
+    """Law of the nonzero eigenvalues, all from ``low`` to ``high``, of the sample covariance of white points."""
 
     low: float
     high: float
-    n: int
-    d: int
-    variance: float
+    weight: float
 
-    def density(self, eigenvalue) -> np.ndarray:
+    def density(self, eigenvalue: float | np.ndarray) -> np.ndarray:
         """Probability density."""
         x = np.asarray(eigenvalue, float)
-        return np.sqrt(np.maximum((self.high - x) * (x - self.low), 0)) / (
-            2 * np.pi * self.variance * min(1, self.d / (self.n - 1)) * x
-        )
+        return np.sqrt(np.maximum((self.high - x) * (x - self.low), 0)) / (self.weight * x)
 
 
 def marchenko_pastur(n: int, d: int, variance: float = 1.0) -> MarchenkoPastur:
-    """Return the law of eigenvalues of white noise, for the covariance of ``n`` points in ``d`` dimensions.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n < 3``, ``d < 1`` or the variance is not positive.
-    """
-    check_integer("n", n, 3)
-    check_integer("d", d, 1)
+    """Return the law of eigenvalues of white noise, for the covariance of ``n >= 3`` points in ``d`` dimensions."""
+    ratio = check_integer("d", d, 1) / (check_integer("n", n, 3) - 1)
     check_number("variance", variance, 0, strict=True)
-    root = np.sqrt(d / (n - 1))
-    return MarchenkoPastur(float(variance * (root - 1) ** 2), float(variance * (root + 1) ** 2), n, d, float(variance))
+    low, high = (float(variance * (np.sqrt(ratio) + sign) ** 2) for sign in (-1, 1))
+    return MarchenkoPastur(low, high, 2 * np.pi * variance * min(1, ratio))
 
 
 def largest_eigenvalue_law(n: int, d: int):
-    """Return the law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centered and scaled.
+    """The law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centered and scaled.
 
-    Johnstone's (2001) centring for ``n - 1`` degrees of freedom, with the halves of Ma (2012).
-
-    Returns
-    -------
-    scipy.stats frozen distribution
+    Johnstone's (2001) centering for ``n - 1`` degrees of freedom, with the halves of Ma (2012).
     """
-    check_integer("n", n, 3)
-    check_integer("d", d, 1)
     roots = np.sqrt(n - 1.5), np.sqrt(d - 0.5)
     center = sum(roots) ** 2 / (n - 1)
     scale = sum(roots) * (1 / roots[0] + 1 / roots[1]) ** (1 / 3) / (n - 1)

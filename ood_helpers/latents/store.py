@@ -4,7 +4,7 @@ A store is a folder of three files.
 
     settings.json   what made the latents; written once, and a store made with other settings is refused
     latents.f32     the numbers, image after image, little-endian float32
-    batches.jsonl   one line per batch, {"stop": images so far, "crc32": of this batch}, written once it is on the disk
+    batches.jsonl   one line per batch, {"stop": images so far}, written once it is on the disk
 
 What follows the last whole line does not count and is cut off when writing goes on.
 """
@@ -16,7 +16,6 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ SETTINGS, DATA, BATCHES = "settings.json", "latents.f32", "batches.jsonl"
 
 
 class LatentStore:
-    """Latents ``(n, C, H, W)`` in a folder, with the settings that made them.
+    """Latents ``(n, C, H, W)`` in a folder, with the ``settings`` that made them and their ``image_shape``.
 
     Parameters
     ----------
@@ -38,21 +37,11 @@ class LatentStore:
         What made the latents: JSON values by name, among them ``image_shape``, ``(C, H, W)``. Needed for a new
         store; for one that exists they must be those that it was made with.
 
-    Attributes
-    ----------
-    path : Path
-    settings : dict
-    image_shape : tuple of int
-
     Raises
     ------
-    FileNotFoundError
-        If there is no store at ``path`` and no ``settings`` to make one.
-    OSError
-        If what is there is damaged, here or whenever it is read.
-    ValueError
-        If the store was made with other settings (both are shown), ``settings`` lack ``image_shape``, or the folder
-        holds something else.
+    OSError, ValueError
+        If there is no store at ``path`` and no ``settings`` to make one; if what is there is damaged, here or whenever
+        it is read; if the store was made with other settings, which are shown, or the folder holds something else.
 
     Examples
     --------
@@ -66,15 +55,17 @@ class LatentStore:
         wanted = None if settings is None else json.loads(json.dumps(dict(settings)))
         if not (self.path / SETTINGS).exists():
             _create(self.path, wanted)
-        self.settings = self._read(lambda: json.loads((self.path / SETTINGS).read_text()))
-        if wanted is not None and wanted != self.settings:
-            raise ValueError(_difference(self.path, self.settings, wanted))
+        self.settings = made = self._read(lambda: json.loads((self.path / SETTINGS).read_text()))
+        if wanted is not None and wanted != made:
+            names = [name for name in sorted({*made, *wanted}) if made.get(name) != wanted.get(name)]
+            there, here = ({name: some.get(name) for name in names} for some in (made, wanted))
+            raise ValueError(
+                f"settings: the store at {str(path)!r} was made with {there}, expected {here}; give another path"
+            )
         self.image_shape = self._read(lambda: tuple(self.settings["image_shape"]))
-        self._row = 4 * math.prod(self.image_shape)
 
     def __len__(self) -> int:
-        batches = self._batches()
-        return batches[-1]["stop"] if batches else 0
+        return self._written((self.path / BATCHES).read_bytes())[0]
 
     def __repr__(self) -> str:
         return f"LatentStore({str(self.path)!r}: {len(self)} latents of shape {self.image_shape})"
@@ -82,10 +73,10 @@ class LatentStore:
     @property
     def array(self) -> np.ndarray:
         """The latents as a read-only memory map, float32 ``(n, C, H, W)``: only what is used is read."""
-        n = len(self)
-        if not n:
-            return np.empty((0, *self.image_shape), np.float32)
-        return self._read(lambda: np.memmap(self.path / DATA, "<f4", "r", shape=(n, *self.image_shape)))
+        shape = (len(self), *self.image_shape)
+        if not shape[0]:
+            return np.empty(shape, np.float32)
+        return self._read(lambda: np.memmap(self.path / DATA, "<f4", "r", shape=shape))
 
     def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Copy latents ``start`` to ``stop`` into memory, float32 ``(n, C, H, W)``."""
@@ -110,42 +101,21 @@ class LatentStore:
         batch = check_batch("latents", latents, self.image_shape).detach().cpu().to(torch.float32)
         with open(self.path / BATCHES, "r+b") as log, open(self.path / DATA, "r+b") as data:
             _lock(log)
-            stop, end = self._read(lambda: _whole_lines(log.read()))
+            stop, end = self._written(log.read())
             first = stop if start is None else start
             if first > stop:
                 raise ValueError(f"start: got {first}, expected at most {stop}, the number of latents in the store")
             batch = batch[stop - first :]
-            if not len(batch):
-                return
-            content = np.ascontiguousarray(batch.numpy(), "<f4").tobytes()
-            data.truncate(stop * self._row)
-            data.seek(0, os.SEEK_END)
-            data.write(content)
-            _flush(data)
-            log.truncate(end)
-            log.seek(end)
-            log.write(json.dumps({"stop": stop + len(batch), "crc32": crc32(content)}).encode() + b"\n")
-            _flush(log)
+            if len(batch):
+                line = json.dumps({"stop": stop + len(batch)}).encode() + b"\n"
+                _write_at(data, stop * 4 * math.prod(self.image_shape), np.ascontiguousarray(batch, "<f4").tobytes())
+                _write_at(log, end, line)
 
-    def verify(self) -> None:
-        """Read everything and compare it with the checksums.
-
-        Raises
-        ------
-        OSError
-            If a batch is not what was written; the message says which images.
-        """
-        with open(self.path / DATA, "rb") as data:
-            start = 0
-            for batch in self._batches():
-                if crc32(data.read((batch["stop"] - start) * self._row)) != batch["crc32"]:
-                    raise OSError(f"{self.path / DATA}: latents {start} to {batch['stop'] - 1} are damaged")
-                start = batch["stop"]
-
-    def _batches(self) -> list[dict]:
-        whole = (self.path / BATCHES).read_bytes()
-        lines = whole[: whole.rfind(b"\n") + 1].splitlines()
-        return self._read(lambda: [{"stop": int(one["stop"]), "crc32": one["crc32"]} for one in map(json.loads, lines)])
+    def _written(self, log: bytes) -> tuple[int, int]:
+        """The numbers of images and of bytes that the whole lines of a log stand for."""
+        end = log.rfind(b"\n") + 1
+        lines = log[:end].splitlines()
+        return self._read(lambda: int(json.loads(lines[-1])["stop"]) if lines else 0), end
 
     def _read(self, part: Callable):
         """Read a part of the store; what cannot be read is damaged, and OSError says which store it is."""
@@ -167,24 +137,18 @@ def _create(path: Path, settings: dict | None) -> None:
         raise ValueError(f"settings: got image_shape={shape!r}, expected (C, H, W)")
     path.mkdir(parents=True, exist_ok=True)
     ours = (DATA, BATCHES, SETTINGS, f".{SETTINGS}.")
-    strangers = {entry.name for entry in path.iterdir() if not entry.name.startswith(ours)}
-    if strangers:
-        raise ValueError(
-            f"path: {str(path)!r} holds other things ({', '.join(sorted(strangers))}), expected a new folder"
-        )
+    if strangers := sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(ours)):
+        raise ValueError(f"path: {str(path)!r} holds other things ({', '.join(strangers)}), expected a new folder")
     for name in (DATA, BATCHES):
         (path / name).touch()  # another process may have made the store meanwhile
     write_whole(path / SETTINGS, json.dumps(settings, indent=1, sort_keys=True).encode())
 
 
-def _whole_lines(log: bytes) -> tuple[int, int]:
-    """Return the number of images and of bytes that the whole lines of a log stand for."""
-    end = log.rfind(b"\n") + 1
-    lines = log[:end].splitlines()
-    return (json.loads(lines[-1])["stop"] if lines else 0), end
-
-
-def _flush(file) -> None:
+def _write_at(file, end: int, content: bytes) -> None:
+    """Write after the first ``end`` bytes, whatever followed, and have it on the disk."""
+    file.truncate(end)
+    file.seek(end)
+    file.write(content)
     file.flush()
     os.fsync(file.fileno())
 
@@ -196,9 +160,3 @@ def _lock(file) -> None:
     except ImportError:
         return
     fcntl.flock(file, fcntl.LOCK_EX)
-
-
-def _difference(path: Path, made: dict, wanted: dict) -> str:
-    names = [name for name in sorted({*made, *wanted}) if made.get(name) != wanted.get(name)]
-    there, here = ({name: settings.get(name) for name in names} for settings in (made, wanted))
-    return f"settings: the store at {str(path)!r} was made with {there}, expected {here}; give another path"

@@ -7,8 +7,6 @@ import torch
 from ..checks import check_batch, check_number
 from .samplers import slerp
 
-FEWEST = 2
-
 
 def transfer(
     latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor, *, amount: float = 1.0, spread: bool = False
@@ -28,34 +26,24 @@ def transfer(
     spread : bool
         Match the standard deviation as well: the optimal transport between two spherical Gaussians.
 
-    Returns
-    -------
-    Tensor
-        ``(n, C, H, W)``.
-
     Raises
     ------
     TypeError, ValueError
-        If anything is no finite floating batch of one shape, a domain has fewer than two latents, or the amount is
-        negative.
+        If anything is no finite floating batch of one shape, a domain is too small, or the amount is negative.
     """
-    latents = check_batch("latents", latents)
-    clouds = [check_batch(name, z, tuple(latents.shape[1:])) for name, z in (("source", source), ("target", target))]
-    for name, z in zip(("source", "target"), clouds, strict=True):
-        if len(z) < FEWEST:
-            raise ValueError(f"{name}: got {len(z)} latents, expected at least {FEWEST}")
+    latents, source, target = _checked(latents, source, target)
     check_number("amount", amount, 0)
-    source, target = (cloud.to(latents) for cloud in clouds)
-    ratio = 1.0
+    for name, z in (("source", source), ("target", target)):
+        if len(z) < 2:
+            raise ValueError(f"{name}: got {len(z)} latents, expected at least 2")
+    source, target = source.to(latents), target.to(latents)
+    offsets = latents - source.mean(0)
     if spread:
-        if not _deviation(source) > 0:
+        here, there = ((z - z.mean(0)).square().sum().div(len(z) - 1).sqrt() for z in (source, target))
+        if not here > 0:
             raise ValueError("source: all latents are equal, expected some spread to match")
-        ratio = _deviation(target) / _deviation(source)
-    return torch.lerp(latents, target.mean(0) + ratio * (latents - source.mean(0)), amount)
-
-
-def _deviation(z: torch.Tensor) -> torch.Tensor:
-    return (z - z.mean(0)).square().sum().div(len(z) - 1).sqrt()
+        offsets = there / here * offsets
+    return torch.lerp(latents, target.mean(0) + offsets, amount)
 
 
 def blend(
@@ -63,20 +51,15 @@ def blend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Move each latent along the arc to the one of the target domain that lies most alike, each about its own center.
 
-    Parameters
-    ----------
-    latents, source, target : Tensor
-        As for `transfer`.
-    weight : float
-        From 0 to 1, as for `slerp`.
-
-    Returns
-    -------
-    blended, partner : Tensor
-        ``(n, C, H, W)``, and int64 ``(n,)``: which target latent each was blended with.
+    Parameters are as for `transfer`, with ``weight`` from 0 to 1 as for `slerp`. Returned are the blended latents
+    ``(n, C, H, W)``, and which target latent each was blended with, int64 ``(n,)``.
     """
-    latents = check_batch("latents", latents)
-    target = check_batch("target", target, tuple(latents.shape[1:]))
-    source = check_batch("source", source, tuple(latents.shape[1:]))
+    latents, source, target = _checked(latents, source, target)
     partner = torch.cdist((latents - source.mean(0)).flatten(1), (target - target.mean(0)).flatten(1)).argmin(1)
     return slerp(latents, target[partner], weight), partner
+
+
+def _checked(latents, source, target) -> list[torch.Tensor]:
+    _, channels, height, width = check_batch("latents", latents).shape
+    shape = channels, height, width
+    return [latents, check_batch("source", source, shape), check_batch("target", target, shape)]

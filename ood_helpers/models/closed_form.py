@@ -1,24 +1,33 @@
-"""Models in closed form: for Gaussian data the optimal noise predictor is known, and so is its whole flow.
+"""Models in closed form: for a mixture of Gaussians the optimal noise predictor is known, at every timestep.
 
-With data ``N(mu, s^2)`` (per pixel) and ``a = alphas_cumprod[t]``, the noisy image is ``N(sqrt(a) mu, a s^2 + 1 - a)``:
+With data ``sum_k w_k N(mu_k, s_k^2)`` (per pixel), ``a = alphas_cumprod[t]`` and ``v_k = a s_k^2 + 1 - a``, the noisy
+image has the density ``p_t = sum_k w_k N(sqrt(a) mu_k, v_k)``, and
 
-    eps(x, t) = sqrt(1 - a) (x - sqrt(a) mu) / (a s^2 + 1 - a)
-    x_t = sqrt(a_t) mu + sqrt((a_t s^2 + 1 - a_t) / (a_u s^2 + 1 - a_u)) (x_u - sqrt(a_u) mu).
+    eps(x, t) = -sqrt(1 - a) grad log p_t(x) = sqrt(1 - a) sum_k p_k(x) (x - sqrt(a) mu_k) / v_k,
 
+where ``p_k(x)``, proportional to ``w_k N(x; sqrt(a) mu_k, v_k)``, is the probability that ``x`` comes from component
+``k``. One component is the Gaussian, whose whole flow is known; components without variance are a finite set of images.
 No network, no training: the truth against which every solver is tested.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
+from ..checks import check_batch, check_images, check_integer
 from . import schedules
 from .frozen import FrozenModel
 
 
-def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -> FrozenModel:
+def gaussian_model(
+    mean: float | torch.Tensor,
+    variance: float | torch.Tensor,
+    schedule: str = "linear",
+    image_shape: Sequence[int] | None = None,
+) -> FrozenModel:
     """Return the exact model of data ``N(mean, diag(variance))``.
 
     Parameters
@@ -29,11 +38,6 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
         Noise schedule, ``T = 1000``.
     image_shape : tuple of int, optional
         ``(C, H, W)``; needed where neither ``mean`` nor ``variance`` is a tensor of that shape.
-
-    Returns
-    -------
-    FrozenModel
-        Its predictions are exact in the dtype of ``x``.
 
     Raises
     ------
@@ -48,10 +52,8 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
     variance = torch.as_tensor(variance, dtype=torch.float64)
     if not (variance > 0).all():
         raise ValueError(f"variance: got a smallest value of {variance.min():g}, expected positive numbers")
-    if not torch.isfinite(mean).all():
-        raise ValueError("mean: holds NaN or infinity, expected finite values")
-    if not torch.isfinite(variance).all():
-        raise ValueError("variance: holds infinity, expected finite values")
+    if not torch.isfinite(mean).all() or not torch.isfinite(variance).all():
+        raise ValueError(f"{'variance' if torch.isfinite(mean).all() else 'mean'}: holds NaN or infinity")
     try:
         shape = tuple(image_shape or torch.broadcast_shapes(mean.shape, variance.shape))
         mean, variance = mean.expand(shape), variance.expand(shape)
@@ -59,37 +61,125 @@ def gaussian_model(mean, variance, schedule: str = "linear", image_shape=None) -
         told = f"{tuple(mean.shape)} and {tuple(variance.shape)} for image_shape={image_shape}"
         raise ValueError(f"mean, variance: got shapes {told}, expected such that broadcast to (C, H, W)") from None
     if len(shape) != 3:
-        raise ValueError(
-            f"image_shape: got {shape}, expected (C, H, W), given here or by the shape of mean or variance"
-        )
-    table = schedules.alphas_cumprod(schedule)
+        raise ValueError(f"image_shape: got {shape}, expected (C, H, W), if mean and variance have another shape")
+    return replace(mixture_model(mean[None], variance[None], schedule=schedule), name="closed-form Gaussian")
 
-    return FrozenModel("closed-form Gaussian", table, shape, GaussianPredictor(mean, variance, table))
+
+def mixture_model(
+    means: torch.Tensor,
+    variances: float | torch.Tensor,
+    weights: Sequence[float] | torch.Tensor | None = None,
+    *,
+    schedule: str = "linear",
+    T: int = 1000,
+) -> FrozenModel:
+    """Return the exact model of a mixture of Gaussians, ``sum_k w_k N(mean_k, diag(variance_k))``.
+
+    Parameters
+    ----------
+    means : Tensor
+        ``(K, C, H, W)``.
+    variances : float or Tensor
+        Per pixel, ``>= 0``: a number, or a tensor that broadcasts to ``(K, C, H, W)``. If all components share it, as
+        a number or ``(1, C, H, W)``, thousands are cheap; else each image of a batch takes memory for all ``K``.
+    weights : Tensor, optional
+        Shares of the components, ``(K,)``, ``>= 0``, in any scale; by default equal.
+    schedule : {"linear", "cosine"}
+    T : int
+        Length of the schedule.
+
+    Returns
+    -------
+    FrozenModel
+        Exact in the dtype of ``x``. With a variance of 0, ``t = -1`` is answered as ``t = 0``, as networks do.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the means are no finite batch, or variances, weights or schedule do not fit.
+
+    Examples
+    --------
+    >>> two = mixture_model(torch.stack([dog, church]), 0.01, torch.tensor([0.9, 0.1]))
+    """
+    means = check_batch("means", means).double()
+    variances, n = torch.as_tensor(variances, dtype=torch.float64), len(means)
+    if not (torch.isfinite(variances) & (variances >= 0)).all():
+        raise ValueError(f"variances: got {variances.min():g} to {variances.max():g}, expected finite numbers >= 0")
+    try:
+        variances.expand(means.shape)
+    except RuntimeError:
+        told = f"{tuple(variances.shape)} for means of shape {tuple(means.shape)}"
+        raise ValueError(f"variances: got shape {told}, expected one that broadcasts to it") from None
+    variances = variances.expand(torch.broadcast_shapes(variances.shape, (1, *means.shape[1:])))
+    weights = torch.ones(n) if weights is None else torch.as_tensor(weights)
+    if weights.shape != (n,) or not torch.isfinite(weights).all() or weights.min() < 0 or not weights.sum() > 0:
+        raise ValueError(f"weights: got {weights}, expected {n} numbers >= 0, not all of them 0")
+    table = schedules.alphas_cumprod(schedule, check_integer("T", T, 1))
+    predictor = MixturePredictor(means, variances, weights.double().log(), table)
+    _, channels, height, width = means.shape
+    return FrozenModel(f"closed-form mixture of {n}", table, (channels, height, width), predictor)
+
+
+def data_model(
+    images: torch.Tensor,
+    weights: Sequence[float] | torch.Tensor | None = None,
+    *,
+    schedule: str = "linear",
+    T: int = 1000,
+) -> FrozenModel:
+    """Return the exact model of a finite data set: what a network would be that had learned it by heart.
+
+    Denoised by it, anything lands on one of the images. Other images have no latents in it, since its flow leads to the
+    data alone; a little variance by `mixture_model` gives them some.
+
+    Parameters
+    ----------
+    images : Tensor
+        ``(n, C, H, W)`` in ``[-1, 1]``.
+    weights, schedule, T
+        As for `mixture_model`, of which this is the case without variance, with its errors.
+    """
+    return mixture_model(check_images("images", images), 0.0, weights, schedule=schedule, T=T)
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianPredictor:
-    """The formula at the head of this module, for ``mean`` and ``variance`` of shape ``(C, H, W)``."""
+class MixturePredictor:
+    """The formula at the head of this module, in float64.
 
-    mean: torch.Tensor
-    variance: torch.Tensor
+    ``means`` are ``(K, C, H, W)``; ``variances`` too, or ``(1, C, H, W)`` if all components share them.
+    """
+
+    means: torch.Tensor
+    variances: torch.Tensor
+    log_weights: torch.Tensor
     alphas_cumprod: torch.Tensor
 
-    def __call__(self, x, t, dtype=None):
-        a = schedules.alpha_at(self.alphas_cumprod, t).to(x.device)[:, None, None, None]
-        mu, s2 = self.mean.to(x.device), self.variance.to(x.device)
-        gain = (1 - a).sqrt() / (a * s2 + 1 - a)
-        return gain.to(x.dtype) * (x - (a.sqrt() * mu).to(x.dtype))
+    def __call__(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        mu, s2 = self.means.to(x.device).flatten(1), self.variances.to(x.device).flatten(1)
+        t = t.clamp(min=0) if (s2 == 0).any() else t
+        a = schedules.alpha_at(self.alphas_cumprod, t).to(x.device)[:, None, None]
+        v = a * s2 + 1 - a  # (B, K or 1, d)
+        y = x.flatten(1)[:, None]
+        own, odds = len(s2) > 1, self.log_weights.to(x.device).expand(len(x), -1)
+        if len(mu) > 1:  # log(w_k N(x; sqrt(a) mu_k, v_k)), but for what all components share
+            odds = odds + _products(a.sqrt() * y / v, mu) - _products(a / v, mu**2) / 2
+        if own:
+            odds = odds - (v.log() + y**2 / v).sum(-1) / 2
+        share, root, a = odds.softmax(-1), (1 - a[:, 0]).sqrt(), a[:, 0]
+        if own:
+            share = share[:, :, None] / v
+            gain = root * share.sum(1)
+            center = (share * mu).sum(1) / share.sum(1)
+        else:
+            gain, center = root / v[:, 0], share @ mu
+        return (gain.to(x.dtype) * (y[:, 0] - (a.sqrt() * center).to(x.dtype))).view_as(x)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What decides the predictions."""
-        return {"mean": self.mean, "variance": self.variance}
+        return {"means": self.means, "variances": self.variances, "log_weights": self.log_weights}
 
 
-def gaussian_flow(model_mean, model_variance, alpha_from: float, alpha_to: float, x: torch.Tensor) -> torch.Tensor:
-    """Carry ``x`` along the exact probability flow of Gaussian data, between two values of ``alphas_cumprod``.
-
-    The formula at the head of this module: an affine map of each pixel. ``1.0`` stands for the clean image.
-    """
-    spread = ((alpha_to * model_variance + 1 - alpha_to) / (alpha_from * model_variance + 1 - alpha_from)) ** 0.5
-    return alpha_to**0.5 * model_mean + spread * (x - alpha_from**0.5 * model_mean)
+def _products(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Sums over pixels of ``(B, K or 1, d)`` times ``(K, d)``, as ``(B, K)``."""
+    return rows[:, 0] @ columns.T if rows.shape[1] == 1 else (rows * columns).sum(-1)

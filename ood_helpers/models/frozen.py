@@ -5,12 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import torch
 
 from ..checks import check_batch
 from .operations import evaluation_operations, spend
+
+
+class Predictor(Protocol):
+    """What a noise predictor is: a function ``(x, t, dtype) -> eps`` that never changes.
+
+    ``x`` and ``eps`` are ``(B, C, H, W)`` in one dtype on one device, ``t`` is ``(B,)``, floating, from -1 for the
+    clean image to ``T - 1``, and ``dtype`` the precision for a network to run in, by default its own. A predictor may
+    have ``tensors()``, by name all that decides its predictions, for `fingerprint`; and ``operations(image_shape)``,
+    what an evaluation of one image costs.
+    """
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None, /) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +38,9 @@ class FrozenModel:
         float64 ``(T,)``, strictly decreasing: the paper's ``alpha_t`` (Sec. C.1).
     image_shape : tuple of int
         ``(C, H, W)`` of one image.
+    predictor : Predictor
+    device : torch.device
+        Where it works; results of walks return to where the input was.
     scheduler : DDPMScheduler or None
         What it was trained with, as `diffusers` writes it down; a closed form has none.
     """
@@ -32,9 +48,9 @@ class FrozenModel:
     name: str
     alphas_cumprod: torch.Tensor = field(repr=False)
     image_shape: tuple[int, int, int]
-    predictor: Callable[[torch.Tensor, torch.Tensor, torch.dtype | None], torch.Tensor] = field(repr=False)
+    predictor: Predictor = field(repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    scheduler: object = field(default=None, repr=False)
+    scheduler: Any = field(default=None, repr=False)
 
     @property
     def operations(self) -> float:
@@ -42,8 +58,8 @@ class FrozenModel:
         count = getattr(self.predictor, "operations", None)
         return count(self.image_shape) if count else 0.0
 
-    def eps(self, x: torch.Tensor, t) -> torch.Tensor:
-        """Predict the noise in ``x``.
+    def eps(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        """Predict the noise in ``x``, in its shape and dtype.
 
         Parameters
         ----------
@@ -52,11 +68,6 @@ class FrozenModel:
         t : int, float or Tensor ``(B,)``
             Timestep in ``[-1, T - 1]``, fractional ones included. ``-1`` is the clean image: a closed form is exact
             there, a network is asked at ``t = 0``, the lowest noise that it was trained on.
-
-        Returns
-        -------
-        Tensor
-            ``(B, C, H, W)``, in the dtype of ``x``.
 
         Raises
         ------
@@ -67,41 +78,33 @@ class FrozenModel:
         t = torch.as_tensor(t, dtype=torch.float64)
         if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
             raise ValueError(f"t: got shape {tuple(t.shape)}, expected one number or one per image ({len(x)})")
-        if not ((t >= -1) & (t <= len(self.alphas_cumprod) - 1)).all():
-            raise ValueError(
-                f"t: got {t.min():g} to {t.max():g}, expected timesteps from -1 to {len(self.alphas_cumprod) - 1}"
-            )
+        last = len(self.alphas_cumprod) - 1
+        if not ((t >= -1) & (t <= last)).all():
+            raise ValueError(f"t: got {t.min():g} to {t.max():g}, expected timesteps from -1 to {last}")
         return self.predict(x, t.expand(len(x)))
 
     @torch.no_grad()
     def predict(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """Do what `eps` does, without its checks: ``t`` is ``(B,)``. For inner loops.
-
-        ``dtype`` is the precision in which a network runs, by default its own; a closed form has no use for it.
-        """
+        """Do what `eps` does, without its checks and as a `Predictor`: ``t`` is ``(B,)``. For inner loops."""
         return self.predictor(x, t, dtype)
 
 
 def fingerprint(model: FrozenModel) -> str:
     """Return a hash of a model's weights and schedule: two models with one hash make the same predictions.
 
-    Raises
-    ------
-    TypeError
-        If the predictor does not tell by ``tensors()`` what decides its predictions.
+    TypeError if the predictor does not tell by ``tensors()`` what decides them.
     """
-    if not hasattr(model.predictor, "tensors"):
-        raise TypeError(
-            f"model: got a predictor {type(model.predictor).__name__} without tensors(), expected one with it"
-        )
+    tensors = getattr(model.predictor, "tensors", None)
+    if tensors is None:
+        raise TypeError(f"model: got a {type(model.predictor).__name__} without tensors(), expected one with it")
     digest = hashlib.sha256(model.alphas_cumprod.numpy().tobytes())
-    for name, tensor in sorted(model.predictor.tensors().items()):
+    for name, tensor in sorted(tensors().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-class CountedModel:
+class CountedModel(FrozenModel):
     """A frozen model that counts how often it is asked: the NFE of every solver, measured.
 
     Examples
@@ -113,53 +116,41 @@ class CountedModel:
     """
 
     def __init__(self, model: FrozenModel):
-        self._model = model
-        self.evaluations = 0
-
-    def __getattr__(self, name):
-        return getattr(self._model, name)
+        super().__init__(**{part.name: getattr(model, part.name) for part in fields(FrozenModel)})
+        self._model, self.evaluations = model, 0
 
     def predict(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """Predict the noise, adding the number of images to ``evaluations``."""
+        """Predict the noise, adding the number of images to ``evaluations``; `eps` comes here, too."""
         self.evaluations += len(x)
         return self._model.predict(x, t, dtype)
 
 
 class NetworkPredictor:
-    """Calls a network ``(x, t) -> output.sample``, keeping one copy of its weights for each precision asked for.
+    """Calls a network ``(x, t) -> output.sample``, keeping one copy of it for each precision asked for.
 
-    Networks with learned variances have ``2 C`` output channels, of which the first ``C`` are eps. If no precision is
-    asked for, the network answers as it is; the copies are laid out channels last.
-
-    Parameters
-    ----------
-    network : Module
-        With a ``dtype``, as `diffusers` models have it.
-    channels : int
-        ``C``.
-    compiled : bool
-        Whether the copies are `Compiled`.
+    Of the output channels the first ``channels`` are eps; learned variances follow. If no precision is asked for, the
+    network itself answers. The copies are laid out channels last, and ``compiled`` if that is asked for.
     """
 
     def __init__(self, network: torch.nn.Module, channels: int, compiled: bool = False):
         self.network = network.eval().requires_grad_(False)
         self.channels = channels
         self.compiled = compiled
-        self._copies = {}
-        self._operations = {}
+        self._copies: dict[torch.dtype, Callable] = {}
+        self._operations: dict[tuple[int, ...], float] = {}
 
-    def __call__(self, x, t, dtype=None):
+    def __call__(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
         spend(len(x) * self.operations(tuple(x.shape[1:])))
         network = self.network if dtype is None else self._in(dtype)
         label = t.clamp(min=0).to(x.device, torch.float32)
-        output = network(x.to(dtype or network.dtype), label).sample
+        output = network(x.to(dtype or next(self.network.parameters()).dtype), label).sample
         # a copy, for a CUDA graph writes its next output over this one
         return output[: len(x), : self.channels].to(x.dtype, copy=True)
 
     def operations(self, image_shape: tuple[int, ...]) -> float:
         """Floating-point operations of one evaluation of one image."""
         if image_shape not in self._operations:
-            image = torch.empty((1, *image_shape), dtype=self.network.dtype)
+            image = torch.empty((1, *image_shape), dtype=next(self.network.parameters()).dtype)
             self._operations[image_shape] = evaluation_operations(self.network, image, torch.zeros(1))
         return self._operations[image_shape]
 
@@ -167,17 +158,19 @@ class NetworkPredictor:
         """What decides the predictions."""
         return self.network.state_dict()
 
-    def uncompiled(self) -> NetworkPredictor:
-        """The same predictions without waiting for the compiler, for trying out what suits the machine."""
-        return NetworkPredictor(self.network, self.channels) if self.compiled else self
-
     def _in(self, dtype):
         if dtype not in self._copies:
-            # Module.to: that of diffusers logs a warning about modules to be kept in float32, even if there are none
-            # channels last: on a processor a tenth faster in float32, a third in bfloat16
-            network = torch.nn.Module.to(copy.deepcopy(self.network), dtype, memory_format=torch.channels_last)
+            # Module.to, since that of diffusers logs a needless warning; channels last is a tenth faster in float32 on
+            # a processor, a third in bfloat16
+            layout = {"dtype": dtype, "memory_format": torch.channels_last}
+            network = torch.nn.Module.to(copy.deepcopy(self.network), **layout)
             self._copies[dtype] = Compiled(network) if self.compiled else network
         return self._copies[dtype]
+
+
+def network_of(model: FrozenModel) -> torch.nn.Module | None:
+    """Return a model's network, or None if it has none, as a closed form."""
+    return model.predictor.network if isinstance(model.predictor, NetworkPredictor) else None
 
 
 BACKEND = "inductor"  # of torch.compile
@@ -187,14 +180,14 @@ class Compiled:
     """A network compiled as one graph for each size of batch, on a GPU replayed as a CUDA graph.
 
     A batch is filled up to the smallest size so far that holds it; only a larger one is compiled for. So a walk waits
-    for the compiler at its first evaluation and never again: not at a smaller last batch, nor while the images that
-    still move in a fixed-point iteration get fewer.
+    for the compiler at its first evaluation and never again, though its last batch or the images that still move in a
+    fixed-point iteration are fewer.
     """
 
     def __init__(self, network: torch.nn.Module):
         mode = "reduce-overhead" if network.device.type == "cuda" else "default"
         self._run = torch.compile(network, fullgraph=True, dynamic=False, backend=BACKEND, mode=mode)
-        self._sizes = set()
+        self._sizes: set[int] = set()
 
     def __call__(self, x, t):
         size = min((known for known in self._sizes if known >= len(x)), default=len(x))

@@ -7,14 +7,17 @@ import os
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DModel
+from diffusers.pipelines.ddpm.pipeline_ddpm import DDPMPipeline
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from huggingface_hub import snapshot_download
 
 from ..checks import check_choice, check_device
 from . import original, schedules
-from .frozen import FrozenModel, NetworkPredictor
+from .frozen import FrozenModel, NetworkPredictor, network_of
 
 TOYS = Path(str(files(__package__) / "toys"))
 CONFIGS = {"unet": "config.json", "scheduler": "scheduler_config.json"}
@@ -27,13 +30,7 @@ def list_models() -> tuple[str, ...]:
 
 
 def model_record(name: str) -> dict:
-    """Return how a shipped model was trained: its recipe, the loss, and the distance of its samples to held-out images.
-
-    Raises
-    ------
-    ValueError
-        If no such model is shipped.
-    """
+    """Return how a shipped model was trained: recipe, loss, and the distance of its samples to held-out images."""
     check_choice("name", name, list_models())
     return json.loads((TOYS / name / "training.json").read_text())
 
@@ -57,20 +54,18 @@ def load_model(
     name_or_path : str or path
         A shipped model (`list_models`); a folder with a `UNet2DModel` and its scheduler, as ``DDPMPipeline`` and its
         kin save them or as a copy of a hub repository has them; a checkpoint file of OpenAI's improved or guided
-        diffusion or of the DDPM of DDIM and SDEdit, which is converted once; or, from the hub, an id such as
-        ``"google/ddpm-church-256"``, whose moving average is ``"google/ddpm-ema-church-256"``. What was fetched from
-        the hub once is found in its cache without a network.
+        diffusion or of the DDPM of DDIM and SDEdit, which is converted (`save_model` keeps the result); or, from the
+        hub or its cache, an id such as ``"google/ddpm-church-256"`` (moving average: ``"google/ddpm-ema-church-256"``).
     variant : str, optional
         Which weights, where a folder or repository holds several: ``"ema"`` for ``diffusion_pytorch_model.ema.*``.
     attention_head_dim, num_heads, attention_order, image_size, schedule
-        What a checkpoint file does not reveal, see `ood_helpers.models.original.load_original`; otherwise of no effect.
+        What a checkpoint file does not reveal, see `ood_helpers.models.original.convert`; otherwise of no effect.
     device : str or torch.device, optional
         By default the GPU if there is one.
     compile : bool
-        Let `torch.compile` make faster code of the network, on a GPU replayed as CUDA graphs: for long runs, since the
-        first evaluation in each precision and with each larger batch then takes from half a minute to minutes. Smaller
-        batches are filled up to one compiled before, and cost as much. Results stay the same within rounding. On a
-        processor it gains a few percent or loses some (``benchmarks/speed.py``); on a GPU it is not measured yet.
+        Let `torch.compile` make faster code, on a GPU replayed as CUDA graphs: for long runs, since the first
+        evaluation in each precision and with each larger batch takes up to minutes. Results stay the same within
+        rounding. On a processor it gains a few percent or loses some (``benchmarks/speed.py``).
 
     Returns
     -------
@@ -86,17 +81,22 @@ def load_model(
     """
     device = check_device("device", device)
     name = str(name_or_path)
-    shipped = TOYS / name
-    if name in list_models():
-        network, scheduler = _read_folder(shipped, variant)
-    elif Path(name_or_path).is_dir():
-        network, scheduler = _read_folder(Path(name_or_path), variant)
+    if name in list_models() or Path(name_or_path).is_dir():
+        network, scheduler = _read_folder(TOYS / name if name in list_models() else Path(name_or_path), variant)
     elif Path(name_or_path).is_file() or Path(name_or_path).suffix.lower() in original.SUFFIXES:
         if variant is not None:
             raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")
-        heads = {"attention_head_dim": attention_head_dim, "num_heads": num_heads, "attention_order": attention_order}
-        hidden = {**heads, "image_size": image_size, "schedule": schedule}
-        network, scheduler = original.load_original(name_or_path, **hidden)
+        check_choice("schedule", schedule, schedules.SCHEDULES)
+        network = original.convert(
+            original.read_state(name_or_path),
+            attention_head_dim=attention_head_dim,
+            num_heads=num_heads,
+            attention_order=attention_order,
+            image_size=image_size,
+        )
+        config: Any = network.config
+        variance = "learned_range" if config.out_channels == 2 * config.in_channels else "fixed_small"
+        scheduler = DDPMScheduler(beta_schedule=schedules.IN_DIFFUSERS[schedule], variance_type=variance)
     elif re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         network, scheduler = _read_folder(_download(name, variant), variant)
     else:
@@ -104,30 +104,27 @@ def load_model(
             f"name_or_path: got {name!r}, expected a shipped model ({', '.join(list_models())}),"
             " the folder of a saved DDPMPipeline, a checkpoint file, or a hub id 'owner/name'"
         )
-    return freeze(network.to(device), scheduler, Path(name).name, compile)
+    return freeze(torch.nn.Module.to(network, device), scheduler, Path(name).name, compile)
 
 
-def freeze(network: UNet2DModel, scheduler, name: str, compile: bool = False) -> FrozenModel:
+def freeze(network: UNet2DModel, scheduler: DDPMScheduler, name: str, compile: bool = False) -> FrozenModel:
     """Make a `FrozenModel` of a `diffusers` network and the scheduler that it was trained with.
 
     Raises
     ------
     ValueError
-        If the network predicts something else than noise, or conditions on more than the timestep, or for a
-        ``compile`` that is neither true nor false.
+        If the network predicts something else than noise, or conditions on more than the timestep.
     """
     check_choice("compile", compile, (False, True))
     kind = scheduler.config.get("prediction_type", "epsilon")
     if kind != "epsilon":
         raise ValueError(f"scheduler: predicts {kind!r}, expected a model that predicts the noise ('epsilon')")
-    config = network.config
+    config: Any = network.config
     if config.class_embed_type is not None or config.num_class_embeds is not None:
         raise ValueError("network: conditions on a class, expected an unconditional one")
     if config.out_channels not in (config.in_channels, 2 * config.in_channels):
-        raise ValueError(
-            f"network: maps {config.in_channels} to {config.out_channels} channels,"
-            " expected as many or, with learned variances, twice as many"
-        )
+        told = f"maps {config.in_channels} to {config.out_channels} channels"
+        raise ValueError(f"network: {told}, expected as many or, with learned variances, twice as many")
     size = config.sample_size
     if size is None:
         raise ValueError("network: its configuration has no sample_size, expected the side of its images in pixels")
@@ -143,16 +140,11 @@ def freeze(network: UNet2DModel, scheduler, name: str, compile: bool = False) ->
 
 
 def save_model(model: FrozenModel, folder: str | os.PathLike) -> Path:
-    """Write a model as a `DDPMPipeline`, for `load_model` and for `diffusers`; weights in float32.
-
-    Raises
-    ------
-    TypeError
-        If the model is a closed form, which has no network.
-    """
-    if not isinstance(model.predictor, NetworkPredictor):
+    """Write a model as a `DDPMPipeline`, for `load_model` and for `diffusers`; TypeError for a closed form."""
+    network: Any = network_of(model)
+    if network is None:
         raise TypeError(f"model: got {model.name!r}, which has no network, expected one that load_model returned")
-    DDPMPipeline(model.predictor.network, model.scheduler).save_pretrained(folder)
+    DDPMPipeline(network, model.scheduler).save_pretrained(folder)
     return Path(folder)
 
 
@@ -178,32 +170,36 @@ def _weight_files(variant: str | None) -> list[str]:
     return [f"{stem}.safetensors", f"{stem}.bin"]
 
 
-def _read_folder(folder: Path, variant: str | None = None):
+def _read_folder(folder: Path, variant: str | None) -> tuple[UNet2DModel, DDPMScheduler]:
     """Read network and scheduler, from folders of their own or, as the first repositories had them, side by side."""
     index = folder / "model_index.json"
     parts = json.loads(index.read_text()) if index.is_file() else {}
     others = [part for part, kind in parts.items() if part not in CONFIGS and isinstance(kind, list) and any(kind)]
     if others:  # an autoencoder, say: the network then works on codes, not on images
         raise ValueError(f"name_or_path: {folder} has {', '.join(others)} besides a network and its scheduler")
-    places = {}
+    places: dict[str, Path] = {}
     for part, config in CONFIGS.items():
-        places[part] = next((place for place in (folder / part, folder) if (place / config).is_file()), None)
-        if places[part] is None:
+        places.update((part, place) for place in (folder, folder / part) if (place / config).is_file())
+        if part not in places:
             raise ValueError(
                 f"name_or_path: {folder} has neither {part}/{config} nor {config}, expected an unconditional"
                 " DDPMPipeline: a UNet2DModel and its scheduler"
             )
-    return _read_network(places["unet"], variant), _read_scheduler(places["scheduler"])
+    betas = json.loads((places["scheduler"] / CONFIGS["scheduler"]).read_text())
+    if not betas.get("beta_schedule") and betas.get("trained_betas") is None:
+        raise ValueError(
+            f"name_or_path: {folder} holds a {betas.get('_class_name')}, which has no betas;"
+            " expected the scheduler of a DDPM, such as DDPMScheduler or DDIMScheduler"
+        )
+    return _read_network(places["unet"], variant), DDPMScheduler.from_pretrained(places["scheduler"])
 
 
 def _read_network(place: Path, variant: str | None) -> UNet2DModel:
     weights = next((place / name for name in _weight_files(variant) if (place / name).is_file()), None)
     if weights is None:
         there = ", ".join(sorted(file.name for file in place.glob(f"{WEIGHTS}.*"))) or "none"
-        raise ValueError(
-            f"variant: got {variant!r}, but {place} has no {' and no '.join(_weight_files(variant))};"
-            f" its weights are: {there}"
-        )
+        none = " and no ".join(_weight_files(variant))
+        raise ValueError(f"variant: got {variant!r}, but {place} has no {none}; its weights are: {there}")
     safe = weights.suffix == ".safetensors"
     how = {"variant": variant, "use_safetensors": safe, "low_cpu_mem_usage": False, "torch_dtype": torch.float32}
     try:
@@ -215,18 +211,6 @@ def _read_network(place: Path, variant: str | None) -> UNet2DModel:
     wrong = [f"lacks {name}" for name in sorted(found["missing_keys"])]
     wrong += [f"has {name} besides" for name in sorted(found["unexpected_keys"])]
     if wrong:  # diffusers warns, and fills the gaps with random numbers
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise ValueError(
-            f"name_or_path: {place} does not hold a matching UNet2DModel: {weights.name} {'; '.join(wrong[:3])}{more}"
-        )
+        told = f"{weights.name} {'; '.join(wrong[:3])}{'; and more' * (len(wrong) > 3)}"
+        raise ValueError(f"name_or_path: {place} does not hold a matching UNet2DModel: {told}")
     return network
-
-
-def _read_scheduler(place: Path) -> DDPMScheduler:
-    config = json.loads((place / CONFIGS["scheduler"]).read_text())
-    if not config.get("beta_schedule") and config.get("trained_betas") is None:
-        raise ValueError(
-            f"name_or_path: {place} holds a {config.get('_class_name')}, which has no betas;"
-            " expected the scheduler of a DDPM, such as DDPMScheduler or DDIMScheduler"
-        )
-    return DDPMScheduler.from_pretrained(place)

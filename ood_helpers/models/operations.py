@@ -19,10 +19,9 @@ _spent = 0.0
 
 
 def operations() -> float:
-    """Return how many operations the networks of this process have been asked for so far.
+    """Return how many operations the networks of this process have been asked for so far, backward passes included.
 
-    Like `time.process_time`, only differences mean something. Evaluations of frozen models, of scorers and of networks
-    that are tuned count, backward passes included.
+    Like `time.process_time`, only differences mean something. Frozen models, scorers and networks in training count.
     """
     return _spent
 
@@ -65,14 +64,7 @@ def measured_operations() -> Iterator[Cost]:
 
 
 def evaluation_operations(network: torch.nn.Module, *inputs: torch.Tensor) -> float:
-    """Return the operations of ``network(*inputs)``, without computing anything.
-
-    Parameters
-    ----------
-    network : Module
-    *inputs : Tensor
-        Of which only shapes and dtypes matter.
-    """
+    """Return the operations of ``network(*inputs)``, of which only shapes and dtypes matter: nothing is computed."""
     return _on_meta(network, inputs, torch.no_grad(), lambda output: None)
 
 

@@ -12,85 +12,45 @@ the OpenAI format the order of queries, keys and values, head by head.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..checks import check_choice, check_integer
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
-SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
-RECORD = "converted_from.json"
-ORDERS = ("old", "new")
-
 PARTS = {
-    "openai": {
-        "in_layers.0": "norm1",
-        "in_layers.2": "conv1",
-        "emb_layers.1": "time_emb_proj",
-        "out_layers.0": "norm2",
-        "out_layers.3": "conv2",
-        "skip_connection": "conv_shortcut",
-        "norm": "group_norm",
-        "proj_out": "to_out.0",
-        "op": "conv",
-        "conv": "conv",
-    },
-    "ddpm": {
-        "norm1": "norm1",
-        "conv1": "conv1",
-        "temb_proj": "time_emb_proj",
-        "norm2": "norm2",
-        "conv2": "conv2",
-        "nin_shortcut": "conv_shortcut",
-        "norm": "group_norm",
-        "q": "to_q",
-        "k": "to_k",
-        "v": "to_v",
-        "proj_out": "to_out.0",
-        "conv": "conv",
-    },
+    "openai": {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj"}
+    | {"out_layers.0": "norm2", "out_layers.3": "conv2", "skip_connection": "conv_shortcut"}
+    | {"norm": "group_norm", "proj_out": "to_out.0", "op": "conv", "conv": "conv"},
+    "ddpm": {name: name for name in ("norm1", "conv1", "norm2", "conv2", "conv")}
+    | {"temb_proj": "time_emb_proj", "nin_shortcut": "conv_shortcut", "norm": "group_norm"}
+    | {"q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"},
 }
 """What the parts of a block are called, theirs -> diffusers'."""
-
 ENDS = {
-    "openai": {
-        "time_embed.0.": "time_embedding.linear_1.",
-        "time_embed.2.": "time_embedding.linear_2.",
-        "input_blocks.0.0.": "conv_in.",
-        "middle_block.0.": "mid_block.resnets.0.",
-        "middle_block.1.": "mid_block.attentions.0.",
-        "middle_block.2.": "mid_block.resnets.1.",
-        "out.0.": "conv_norm_out.",
-        "out.2.": "conv_out.",
-    },
-    "ddpm": {
-        "temb.dense.0.": "time_embedding.linear_1.",
-        "temb.dense.1.": "time_embedding.linear_2.",
-        "conv_in.": "conv_in.",
-        "mid.block_1.": "mid_block.resnets.0.",
-        "mid.attn_1.": "mid_block.attentions.0.",
-        "mid.block_2.": "mid_block.resnets.1.",
-        "norm_out.": "conv_norm_out.",
-        "conv_out.": "conv_out.",
-    },
+    "openai": {"time_embed.0.": "time_embedding.linear_1.", "time_embed.2.": "time_embedding.linear_2."}
+    | {"input_blocks.0.0.": "conv_in.", "out.0.": "conv_norm_out.", "out.2.": "conv_out."}
+    | {"middle_block.0.": "mid_block.resnets.0.", "middle_block.1.": "mid_block.attentions.0."}
+    | {"middle_block.2.": "mid_block.resnets.1."},
+    "ddpm": {"temb.dense.0.": "time_embedding.linear_1.", "temb.dense.1.": "time_embedding.linear_2."}
+    | {"conv_in.": "conv_in.", "norm_out.": "conv_norm_out.", "conv_out.": "conv_out."}
+    | {"mid.block_1.": "mid_block.resnets.0.", "mid.attn_1.": "mid_block.attentions.0."}
+    | {"mid.block_2.": "mid_block.resnets.1."},
 }
 """Where the parts are that every model has."""
-
-
 AVERAGE = re.compile("(^|[^a-z])ema([^a-z]|$)|shadow|average", re.IGNORECASE)
 """What a moving average of the weights is called."""
-NUMBERS = [np.dtype, np._core.multiarray.scalar, *(type(np.dtype(kind)) for kind in "fdilq?")]
+NUMBERS: list[Any] = [np.dtype, np.float64(0).__reduce__()[0], *(type(np.dtype(kind)) for kind in "fdilq?")]
 """Numbers of numpy that may stand beside weights; making them runs no code of the file."""
 
 
@@ -100,15 +60,13 @@ def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     path : path
-        A PyTorch file with a state dict, alone, under ``state_dict``, or in the list that DDIM's code saves (whose last
-        entry is the moving average); or a safetensors file.
+        A safetensors file, or one of PyTorch with a state dict, alone, in dicts, or in the list that DDIM's code saves
+        (whose last entry is the moving average).
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged, holds no state dict, or is a pickle that would run code when opened.
+    FileNotFoundError, ValueError
+        If there is no such file, or it is damaged, holds no state dict, or would run code when opened.
     """
     path = Path(path)
     if not path.is_file():
@@ -117,14 +75,16 @@ def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         if path.suffix.lower() == ".safetensors":
             found = load_file(path)
         else:
-            _check_beginning(path)
+            with open(path, "rb") as file:
+                first = file.read(40)
+            if not first.startswith((b"PK", b"\x80")):  # a page that says where the file is, say
+                raise ValueError(f"it begins with {first!r}, as no file of PyTorch does")
             with torch.serialization.safe_globals(NUMBERS):
                 found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         why = " ".join(line for line in str(error).splitlines() if "GLOBAL" in line) or str(error).splitlines()[0]
-        raise ValueError(
-            f"path: {str(path)!r} is refused, since opening it would run code that it brings ({why})"
-        ) from error
+        why = f"opening it would run code that it brings ({why})"
+        raise ValueError(f"path: {str(path)!r} is refused, since {why}") from error
     except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"path: {str(path)!r} cannot be read as a checkpoint ({error})") from error
     if isinstance(found, list | tuple):
@@ -153,18 +113,8 @@ def _states(found, place: str = "") -> Iterator[tuple[str, dict]]:
             yield from _states(found[key], f"{place}.{key}".lstrip("."))
 
 
-def _check_beginning(path: Path) -> None:
-    """Raise ValueError for what is neither an archive nor a pickle, such as a page that says where the file is."""
-    with open(path, "rb") as file:
-        first = file.read(40)
-    if not first.startswith((b"PK", b"\x80")):
-        raise ValueError(f"it begins with {first!r}, as no file of PyTorch does")
-
-
 def _is_state(found) -> bool:
-    return (
-        isinstance(found, dict) and len(found) > 0 and all(isinstance(value, torch.Tensor) for value in found.values())
-    )
+    return isinstance(found, dict) and bool(found) and all(isinstance(value, torch.Tensor) for value in found.values())
 
 
 def family(state: dict[str, torch.Tensor]) -> str:
@@ -191,13 +141,11 @@ def convert(
     num_heads: int | None = None,
     attention_order: str = "old",
     image_size: int = 256,
-) -> tuple[UNet2DModel, dict[str, torch.Tensor]]:
-    """Infer the architecture of a state dict, and rename its tensors.
+) -> UNet2DModel:
+    """Make the network that a state dict, by `read_state`, is of: its architecture inferred, its weights in float32.
 
     Parameters
     ----------
-    state : dict of str to Tensor
-        By `read_state`.
     attention_head_dim, num_heads : int, optional
         Channels of an attention head, or how many heads there are: one of them is needed for the OpenAI format, which
         reveals neither. Guided diffusion's 256 x 256 models have heads of 64 channels, improved diffusion's LSUN models
@@ -208,13 +156,6 @@ def convert(
     image_size : int
         Side of the images in pixels; a convolutional network does not reveal it.
 
-    Returns
-    -------
-    UNet2DModel
-        On the meta device: its architecture alone.
-    dict of str to Tensor
-        The weights under its names.
-
     Raises
     ------
     ValueError
@@ -223,124 +164,44 @@ def convert(
     kind = family(state)
     try:
         if kind == "openai":
-            check_choice("attention_order", attention_order, ORDERS)
-            config, renamed = _openai(state, _head_dim(state, attention_head_dim, num_heads), attention_order)
+            check_choice("attention_order", attention_order, ("old", "new"))
+            config, weights = _openai(state, _head_dim(state, attention_head_dim, num_heads), attention_order)
         else:
-            config, renamed = _ddpm(state)
+            config, weights = _ddpm(state)
     except KeyError as error:
         raise ValueError(f"path: lacks {error}, which the architecture that its other weights have needs") from error
     with torch.device("meta"):
         network = UNet2DModel(sample_size=check_integer("image_size", image_size, 8), **config)
-    _compare(network, renamed)
-    return network, renamed
-
-
-def load_original(
-    path: str | os.PathLike,
-    *,
-    schedule: str = "linear",
-    **layout,
-) -> tuple[UNet2DModel, DDPMScheduler]:
-    """Load a checkpoint, from its conversion if that was saved before.
-
-    The conversion is saved once as a `DDPMPipeline` in safetensors beside the file, under its name with ``-diffusers``;
-    a folder that cannot be written is no error.
-
-    Parameters
-    ----------
-    path : path
-    **layout
-        What `convert` has to be told: ``attention_head_dim`` or ``num_heads``, ``attention_order``, ``image_size``.
-    schedule : {"linear", "cosine"}
-        Which noise schedule the model was trained with, over 1,000 steps; the file does not tell.
-
-    Returns
-    -------
-    UNet2DModel, DDPMScheduler
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `read_state` and `convert`.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"path: got {str(path)!r}, expected a checkpoint file")
-    check_choice("schedule", schedule, SCHEDULES)
-    record = {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "changed": path.stat().st_mtime_ns,
-        "schedule": schedule,
-        **layout,
-    }
-    folder = path.with_name(f"{path.stem}-diffusers")
-    if (saved := _saved(folder, record)) is not None:
-        return saved
-    network, weights = convert(read_state(path), **layout)
-    network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
-    learned = network.config.out_channels == 2 * network.config.in_channels
-    scheduler = DDPMScheduler(
-        num_train_timesteps=1000,
-        beta_schedule=SCHEDULES[schedule],
-        variance_type="learned_range" if learned else "fixed_small",
-        clip_sample=True,
-    )
-    _save(DDPMPipeline(network, scheduler), folder, record)
-    return network.eval(), scheduler
-
-
-def _saved(folder: Path, record: dict) -> tuple[UNet2DModel, DDPMScheduler] | None:
-    """Return what an earlier conversion saved, if it is of this very file and whole."""
     try:
-        if json.loads((folder / RECORD).read_text()) != record:
-            return None
-        network = UNet2DModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False)
-        return network, DDPMScheduler.from_pretrained(folder / "scheduler")
-    except (OSError, ValueError, RuntimeError, SafetensorError):
-        return None
-
-
-def _save(pipeline: DDPMPipeline, folder: Path, record: dict) -> None:
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    try:
-        pipeline.save_pretrained(part)
-        (part / RECORD).write_text(json.dumps(record, indent=1) + "\n")
-        if (folder / RECORD).is_file():  # of another version of the file, and written by us
-            shutil.rmtree(folder)
-        if not folder.exists():
-            part.rename(folder)
-    except (OSError, SafetensorError):
-        pass  # a shared folder of checkpoints is often read-only; next time it is converted again
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
+    except RuntimeError as error:
+        why = "; ".join(str(error).split("\n\t")[1:4])
+        raise ValueError(f"path: does not match the architecture inferred from it: {why:.500}") from error
+    return network.eval()
 
 
 def _head_dim(state: dict, head_dim: int | None, num_heads: int | None) -> int:
     """Return the channels of an attention head, which the OpenAI format does not reveal."""
     if (head_dim is None) == (num_heads is None):
-        told = "neither" if head_dim is None else "both"
         raise ValueError(
-            f"attention_head_dim, num_heads: got {told}, expected one of them, since the OpenAI format does not reveal"
-            " it: `num_head_channels` or `num_heads` of the training, such as heads of 64 channels in guided"
-            " diffusion's 256 x 256 models, and one head in improved diffusion's LSUN models"
+            f"attention_head_dim, num_heads: got {'neither' if head_dim is None else 'both'}, expected one of them:"
+            " `num_head_channels` or `num_heads` of the training, such as heads of 64 channels in guided diffusion's"
+            " 256 x 256 models, and one head in improved diffusion's LSUN models"
         )
     if num_heads is None:
         return check_integer("attention_head_dim", head_dim, 1)
     check_integer("num_heads", num_heads, 1)
     widths = sorted({len(value) // 3 for name, value in state.items() if name.endswith("qkv.weight")})
     if len(widths) > 1 or widths[0] % num_heads:
-        raise ValueError(
-            f"num_heads: got {num_heads} for attention over {' and '.join(map(str, widths))} channels, expected heads"
-            " of one width everywhere, which is all that a UNet2DModel can have"
-        )
+        told = f"got {num_heads} for attention over {' and '.join(map(str, widths))} channels"
+        raise ValueError(f"num_heads: {told}, expected heads of one width, which is all that a UNet2DModel can have")
     return widths[0] // num_heads
 
 
 def _openai(state: dict, head_dim: int, order: str) -> tuple[dict, dict]:
     """Architecture and renamed weights of an improved or guided diffusion `UNetModel`."""
     blocks = _count(state, "output_blocks.")
-    upsamplers = [i for i in range(blocks) if _has(state, _upsampler(state, i))]
+    upsamplers = [i for i in range(blocks) if any(name.startswith(_upsampler(state, i)) for name in state)]
     levels = len(upsamplers) + 1
     per_level, left_over = divmod(blocks, levels)  # residual blocks on the way up; one less on the way down
     if left_over or per_level < 2:
@@ -407,8 +268,7 @@ def _ddpm(state: dict) -> tuple[dict, dict]:
         for here, there in ways:
             for j in range(per_level + 1):
                 places |= {
-                    f"{here}.block.{j}.": f"{there}.resnets.{j}.",
-                    f"{here}.attn.{j}.": f"{there}.attentions.{j}.",
+                    f"{here}.{x}.{j}.": f"{there}.{y}.{j}." for x, y in (("block", "resnets"), ("attn", "attentions"))
                 }
             places |= {f"{here}.downsample.": f"{there}.downsamplers.0.", f"{here}.upsample.": f"{there}.upsamplers.0."}
     return config, _renamed(state, places, "ddpm")
@@ -420,10 +280,6 @@ def _count(state: dict, prefix: str) -> int:
     if not numbers:
         raise KeyError(prefix + "0")
     return 1 + max(numbers)
-
-
-def _has(state: dict, prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in state)
 
 
 def _upsampler(state: dict, i: int) -> str:
@@ -458,16 +314,3 @@ def _split(name: str, value: torch.Tensor, head_dim: int, order: str) -> tuple[t
         return tuple(part.contiguous() for part in value.reshape(3, width, *value.shape[1:2]))
     heads = value.reshape(width // head_dim, 3, head_dim, *value.shape[1:2])
     return tuple(heads[:, k].reshape(width, *value.shape[1:2]).contiguous() for k in range(3))
-
-
-def _compare(network: UNet2DModel, weights: dict) -> None:
-    """Raise ValueError unless the weights are those of a network, name by name and shape by shape."""
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    complaints = [f"lacks {name}" for name in sorted(expected.keys() - found.keys())]
-    complaints += [f"has {name} besides" for name in sorted(found.keys() - expected.keys())]
-    both = sorted(expected.keys() & found.keys())
-    complaints += [f"{name} is {found[name]}, not {expected[name]}" for name in both if expected[name] != found[name]]
-    if complaints:
-        more = f" and {len(complaints) - 3} more" if len(complaints) > 3 else ""
-        raise ValueError(f"path: does not match the architecture inferred from it: {'; '.join(complaints[:3])}{more}")

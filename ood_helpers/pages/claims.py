@@ -5,272 +5,131 @@ Source: *A Sampling-Based Domain Generalization Study with Diffusion Generative 
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from html import escape
+from typing import Literal
 
 from ..checks import check_choice
+
+# The name by which a notebook judges a claim, and where the paper makes it; below, the claim in one sentence of ours.
+_TOLD = """
+reconstructs-unseen: Sec. 2.2, C.2, Table 2
+    A model of one narrow domain reconstructs arbitrary images that it has never seen.
+reconstructs-equally: Table 2
+    Unseen domains are reconstructed about as well as the training domain.
+deterministic-bijection: Sec. C.1
+    Deterministic steps make image and latent determine each other.
+reconstruction-is-representation: Sec. 2.2
+    A faithful reconstruction shows that the latent space of the model represents the unseen domain.
+lemma-c1: Lemma C.1, Sec. C.3
+    Given the image, the state at every t of every DDIM process is Gaussian: N(√ᾱₜ x₀, (1 − ᾱₜ) I).
+inverted-gaussian: Sec. C.3 with footnote 3, C.6
+    The inverted latents of an unseen domain are approximately standard Gaussian.
+fig-3c: Fig. 3(c)
+    Inverted latents keep slight low-level features of their images that the eye can make out.
+property-d1: Property D.1, Sec. C.7
+    Nearly all volume of a high-dimensional ball lies in a thin slice at its equator and, at the same time, in a narrow
+    shell at its surface; nearly all of its surface lies at the equator.
+lemma-d2: Lemma D.2, Sec. C.7
+    Less than (2/c) exp(−c²/2) of the volume of a hemisphere lies above the plane x₁ = c/√(d − 1), for any c > 0.
+lemma-d3: Lemma D.3, Sec. C.7
+    All but (4/c²) exp(−c²/4) of the mass of a spherical unit Gaussian lies at radii within c of √(d − 1),
+    for any c > 0.
+lemma-d4: Lemma D.4, Sec. C.7
+    The spherical Gaussian of maximum likelihood has the mean and the standard deviation of the samples.
+property-d5: Property D.5, Sec. C.7
+    Two random points in high dimension are almost surely nearly orthogonal.
+observation-1: Observation 1, Sec. C.6
+    Any two inverted latents of an unseen domain are about the same distance apart.
+observation-2: Observation 2, Sec. C.6
+    Any three inverted latents of an unseen domain form angles of about 60°.
+observation-3: Observation 3, Sec. C.6
+    Any two inverted latents of an unseen domain form an angle of about 90° at the origin.
+pixels-75: Sec. C.6
+    The three observations do not hold for images, which form an angle of about 75° at the origin.
+lemma-c2: Lemma C.2, Sec. C.5
+    Spherical unit Gaussians can be separated, pair by pair, if their centers are d^(1/4) apart in order of magnitude.
+center-distances: Sec. C.5, Table 3
+    The centers of unseen domains lie farther than d^(1/4) ≈ 21 from that of the training domain, so the modes are
+    separated.
+svm-separable: Sec. C.5, Table 3
+    A linear support vector machine tells held-out ID and OOD latents apart, with an accuracy of 0.97 to 1.0.
+separable-earlier: Sec. C.5
+    Domains that are separable at t = T are separated even more easily at any earlier t.
+interference: Sec. C.4, Fig. 3(a)
+    As the walk down turns from deterministic (η = 0) to stochastic (η = 1), images of an unseen domain turn into images
+    of the training domain.
+noise-starts: Sec. C.4
+    A latent drawn from N(0, I) is surely denoised into the training domain.
+captured-draws: Fig. 3(b)
+    Latents sampled for an unseen domain can be captured by the training domain's mass and fail.
+bandwidth-gap: Sec. E.2.1, Fig. 5
+    The larger the gap between the domains, the larger the bandwidth: the more fresh noise a walk tolerates.
+bandwidth-image: Sec. E.2.1
+    The bandwidth is larger at latents that are closer to the image.
+t-800: Sec. E.2.1
+    Latents at t ≈ 800 are a reasonable choice: from about there on image content forms.
+convex-combination: Appendix D
+    Any convex combination of two samples of a Gaussian lies within the same distribution.
+interpolation-generates: Algorithm 1, Appendix D, Fig. 2(a)
+    Interpolating between inverted latents and denoising gives new images of the unseen domain.
+middle-of-path: Sec. E.2.3, Fig. 8
+    The middle of an interpolation offers the better trade-off between quality and diversity.
+diversity-n: Sec. E.2.3, Fig. 7
+    Diversity increases with the number N of images of the unseen domain; 800 to 1,000 are reasonable.
+far-domains-easier: Sec. 3.1, Table 1
+    Sampling works better for domains with a larger gap from the training domain.
+vanilla-fails: Sec. 3.1, Table 1
+    Tuning on images of the unseen domain alone hardly alters what a model generates: its images stay in the training
+    domain.
+tuning-near: Sec. 3.1, Fig. 6
+    Tuning with a direction in an embedding works better for domains close to the training domain.
+sampling-beats-tuning: Sec. 3.1, Table 1, E.1
+    For domains with a large gap, sampling from the frozen model gives better images than tuning does for the same time.
+known-categories: Sec. E.1
+    Generated galaxies can be classified into one of the known categories.
+sky-sampling-better: Sec. E.1
+    Of galaxies and radiation fields, sampling from the frozen model makes better images than tuning toward a direction.
+sampling-negligible: Sec. 3.1
+    Beside the inversion, which takes as long as tuning does, drawing new latents takes negligible time.
+no-weight-touched: Abstract, Sec. 3
+    New domains are reached without touching a weight, so nothing of the original domain is lost.
+base-quality-inherited: Sec. E.2.2
+    The better a base model generates its own domain, the better are the images of unseen domains made with it.
+cosine-better: Sec. E.2.2
+    The improved DDPM, with its cosine schedule, gives better images than the DDPM with the linear one.
+domain-transfer: Fig. 2(b)
+    The same method transfers images between domains, in both directions."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper.
-
-    Attributes
-    ----------
-    key : str
-        The name by which a notebook judges it.
-    text : str
-        The claim in one sentence, in our words.
-    place : str
-        Where the paper makes it.
-    """
+    """A claim of the paper: the key by which a notebook judges it, one sentence in our words, and its place there."""
 
     key: str
     text: str
     place: str
 
 
-CLAIMS = {
-    claim.key: claim
-    for claim in (
-        Claim(
-            "reconstructs-unseen",
-            "A model of one narrow domain reconstructs arbitrary images that it has never seen.",
-            "Sec. 2.2, C.2, Table 2",
-        ),
-        Claim(
-            "reconstructs-equally",
-            "Unseen domains are reconstructed about as well as the training domain.",
-            "Table 2",
-        ),
-        Claim(
-            "deterministic-bijection",
-            "Deterministic steps make image and latent determine each other.",
-            "Sec. C.1",
-        ),
-        Claim(
-            "reconstruction-is-representation",
-            "A faithful reconstruction shows that the latent space of the model represents the unseen domain.",
-            "Sec. 2.2",
-        ),
-        Claim(
-            "lemma-c1",
-            "Given the image, the state at every t of every DDIM process is Gaussian: N(√ᾱₜ x₀, (1 − ᾱₜ) I).",
-            "Lemma C.1, Sec. C.3",
-        ),
-        Claim(
-            "inverted-gaussian",
-            "The inverted latents of an unseen domain are approximately standard Gaussian.",
-            "Sec. C.3 with footnote 3, C.6",
-        ),
-        Claim(
-            "fig-3c",
-            "Inverted latents keep slight low-level features of their images that the eye can make out.",
-            "Fig. 3(c)",
-        ),
-        Claim(
-            "property-d1",
-            "Nearly all volume of a high-dimensional ball lies in a thin slice at its equator and, at the same time, in"
-            " a narrow shell at its surface; nearly all of its surface lies at the equator.",
-            "Property D.1, Sec. C.7",
-        ),
-        Claim(
-            "lemma-d2",
-            "Less than (2/c) exp(−c²/2) of the volume of a hemisphere lies above the plane x₁ = c/√(d − 1), for any"
-            " c > 0.",
-            "Lemma D.2, Sec. C.7",
-        ),
-        Claim(
-            "lemma-d3",
-            "All but (4/c²) exp(−c²/4) of the mass of a spherical unit Gaussian lies at radii within c of √(d − 1), for"
-            " any c > 0.",
-            "Lemma D.3, Sec. C.7",
-        ),
-        Claim(
-            "lemma-d4",
-            "The spherical Gaussian of maximum likelihood has the mean and the standard deviation of the samples.",
-            "Lemma D.4, Sec. C.7",
-        ),
-        Claim(
-            "property-d5",
-            "Two random points in high dimension are almost surely nearly orthogonal.",
-            "Property D.5, Sec. C.7",
-        ),
-        Claim(
-            "observation-1",
-            "Any two inverted latents of an unseen domain are about the same distance apart.",
-            "Observation 1, Sec. C.6",
-        ),
-        Claim(
-            "observation-2",
-            "Any three inverted latents of an unseen domain form angles of about 60°.",
-            "Observation 2, Sec. C.6",
-        ),
-        Claim(
-            "observation-3",
-            "Any two inverted latents of an unseen domain form an angle of about 90° at the origin.",
-            "Observation 3, Sec. C.6",
-        ),
-        Claim(
-            "pixels-75",
-            "The three observations do not hold for images, which form an angle of about 75° at the origin.",
-            "Sec. C.6",
-        ),
-        Claim(
-            "lemma-c2",
-            "Spherical unit Gaussians can be separated, pair by pair, if their centers are d^(1/4) apart in order of"
-            " magnitude.",
-            "Lemma C.2, Sec. C.5",
-        ),
-        Claim(
-            "center-distances",
-            "The centers of unseen domains lie farther than d^(1/4) ≈ 21 from that of the training domain, so the modes"
-            " are separated.",
-            "Sec. C.5, Table 3",
-        ),
-        Claim(
-            "svm-separable",
-            "A linear support vector machine tells held-out ID and OOD latents apart, with an accuracy of 0.97 to 1.0.",
-            "Sec. C.5, Table 3",
-        ),
-        Claim(
-            "separable-earlier",
-            "Domains that are separable at t = T are separated even more easily at any earlier t.",
-            "Sec. C.5",
-        ),
-        Claim(
-            "interference",
-            "As the walk down turns from deterministic (η = 0) to stochastic (η = 1), images of an unseen domain turn"
-            " into images of the training domain.",
-            "Sec. C.4, Fig. 3(a)",
-        ),
-        Claim(
-            "noise-starts",
-            "A latent drawn from N(0, I) is surely denoised into the training domain.",
-            "Sec. C.4",
-        ),
-        Claim(
-            "captured-draws",
-            "Latents sampled for an unseen domain can be captured by the training domain's mass and fail.",
-            "Fig. 3(b)",
-        ),
-        Claim(
-            "bandwidth-gap",
-            "The larger the gap between the domains, the larger the bandwidth: the more fresh noise a walk tolerates.",
-            "Sec. E.2.1, Fig. 5",
-        ),
-        Claim(
-            "bandwidth-image",
-            "The bandwidth is larger at latents that are closer to the image.",
-            "Sec. E.2.1",
-        ),
-        Claim(
-            "t-800",
-            "Latents at t ≈ 800 are a reasonable choice: from about there on image content forms.",
-            "Sec. E.2.1",
-        ),
-        Claim(
-            "convex-combination",
-            "Any convex combination of two samples of a Gaussian lies within the same distribution.",
-            "Appendix D",
-        ),
-        Claim(
-            "interpolation-generates",
-            "Interpolating between inverted latents and denoising gives new images of the unseen domain.",
-            "Algorithm 1, Appendix D, Fig. 2(a)",
-        ),
-        Claim(
-            "middle-of-path",
-            "The middle of an interpolation offers the better trade-off between quality and diversity.",
-            "Sec. E.2.3, Fig. 8",
-        ),
-        Claim(
-            "diversity-n",
-            "Diversity increases with the number N of images of the unseen domain; 800 to 1,000 are reasonable.",
-            "Sec. E.2.3, Fig. 7",
-        ),
-        Claim(
-            "far-domains-easier",
-            "Sampling works better for domains with a larger gap from the training domain.",
-            "Sec. 3.1, Table 1",
-        ),
-        Claim(
-            "vanilla-fails",
-            "Tuning on images of the unseen domain alone hardly alters what a model generates: its images stay in the"
-            " training domain.",
-            "Sec. 3.1, Table 1",
-        ),
-        Claim(
-            "tuning-near",
-            "Tuning with a direction in an embedding works better for domains close to the training domain.",
-            "Sec. 3.1, Fig. 6",
-        ),
-        Claim(
-            "sampling-beats-tuning",
-            "For domains with a large gap, sampling from the frozen model gives better images than tuning does for the"
-            " same time.",
-            "Sec. 3.1, Table 1, E.1",
-        ),
-        Claim(
-            "known-categories",
-            "Generated galaxies can be classified into one of the known categories.",
-            "Sec. E.1",
-        ),
-        Claim(
-            "sky-sampling-better",
-            "Of galaxies and radiation fields, sampling from the frozen model makes better images than tuning toward a"
-            " direction.",
-            "Sec. E.1",
-        ),
-        Claim(
-            "sampling-negligible",
-            "Beside the inversion, which takes as long as tuning does, drawing new latents takes negligible time.",
-            "Sec. 3.1",
-        ),
-        Claim(
-            "no-weight-touched",
-            "New domains are reached without touching a weight, so nothing of the original domain is lost.",
-            "Abstract, Sec. 3",
-        ),
-        Claim(
-            "base-quality-inherited",
-            "The better a base model generates its own domain, the better are the images of unseen domains made with"
-            " it.",
-            "Sec. E.2.2",
-        ),
-        Claim(
-            "cosine-better",
-            "The improved DDPM, with its cosine schedule, gives better images than the DDPM with the linear one.",
-            "Sec. E.2.2",
-        ),
-        Claim(
-            "domain-transfer",
-            "The same method transfers images between domains, in both directions.",
-            "Fig. 2(b)",
-        ),
-    )
-}
+def _claim(entry: str) -> Claim:
+    head, *text = entry.splitlines()
+    key, place = head.split(": ", 1)
+    return Claim(key, " ".join(line.strip() for line in text), place)
+
+
+CLAIMS = {claim.key: claim for claim in map(_claim, re.split(r"\n(?=\S)", _TOLD.strip()))}
 """The claims by their keys, in the order of the argument."""
 
 PROVED, HOLDS, FAILS, OPEN = "proved", "measured: holds", "measured: fails", "measured: undecided"
+STATUS = {"holds": HOLDS, "fails": FAILS, "undecided": OPEN}
+Outcome = Literal["holds", "fails", "undecided"]
 CSS_CLASS = {PROVED: "claim-proved", HOLDS: "claim-holds", FAILS: "claim-fails", OPEN: "claim-open"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a chapter found out about a claim; made by `proved` or `measured`.
-
-    Attributes
-    ----------
-    key : str
-        Key of the claim.
-    status : str
-        "proved", "measured: holds" or "measured: fails".
-    number : str
-        What was measured, with its condition.
-    when : str
-        Under which circumstances, or nothing.
-    """
+    """What a chapter found out about a claim; made by `proved` or `measured`, which say what the parts are."""
 
     key: str
     status: str
@@ -283,99 +142,53 @@ class Verdict:
         return f"{self.status} when {self.when}" if self.when else self.status
 
 
-def proved(key: str, check: bool, number: str) -> Verdict:
-    """Judge a claim whose proof stands in the chapter, with a numerical check beside it.
+def proved(key: str, check: Outcome, number: str) -> Verdict:
+    """Judge a claim whose proof stands in the chapter, by a numerical check beside it, a rule of `verdicts`.
 
-    Parameters
-    ----------
-    key : str
-        One of `CLAIMS`.
-    check : bool
-        Whether the numbers agree with the proof.
-    number : str
-        What was checked, such as "largest share outside 0.012, bound 0.054, d = 12,288".
-
-    Returns
-    -------
-    Verdict
-
-    Raises
-    ------
-    ValueError
-        If there is no such claim, or the check is false: then the proof or the check has an error.
+    ``number`` says what was checked, such as "largest share outside 0.012, bound 0.054, d = 12,288". ValueError: there
+    is no such claim, or the check does not hold; then the proof or the check has an error.
     """
     check_choice("key", key, CLAIMS)
-    check_choice("check", check, (True, False))
-    if not check:
-        raise ValueError(f"{key}: the numerical check beside the proof is false: {number}")
+    check_choice("check", check, STATUS)
+    if check != "holds":
+        raise ValueError(f"{key}: the numerical check beside the proof says {check!r}: {number}")
     return Verdict(key, PROVED, number)
 
 
-def measured(key: str, holds: bool | None, number: str, when: str = "") -> Verdict:
-    """Judge a claim by what the chapter measured.
+def measured(key: str, outcome: Outcome, number: str, when: str = "") -> Verdict:
+    """Judge a claim by what the chapter measured; ``outcome`` is that of its rule in `verdicts`.
 
-    Parameters
-    ----------
-    key : str
-        One of `CLAIMS`.
-    holds : bool or None
-        Whether it holds, computed from the measurement; None if the measurement cannot tell.
-    number : str
-        What was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800".
-    when : str
-        Circumstances that the status is limited to; they are put after the word "when".
-
-    Returns
-    -------
-    Verdict
-
-    Raises
-    ------
-    ValueError
-        If there is no such claim, or ``holds`` is none of the three.
+    ``number`` is what was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800";
+    ``when`` are circumstances that the status is limited to, put after the word "when". ValueError: there is no such
+    claim, or the outcome is none of the three.
     """
     check_choice("key", key, CLAIMS)
-    check_choice("holds", holds, (True, False, None))
-    return Verdict(key, OPEN if holds is None else HOLDS if holds else FAILS, number, when)
+    check_choice("outcome", outcome, STATUS)
+    return Verdict(key, STATUS[outcome], number, when)
 
 
 def report(*verdicts: Verdict) -> None:
     """Show verdicts as a table, and leave them for the claims page of the book; once in a notebook, in its last cell.
 
-    Along with them go the operations that networks have been asked for so far, what the notebook costs.
-
-    The data travel in the metadata of the output: MyST-NB collects what is marked as "scrapbook", and warns of types
-    of data that it cannot draw.
-
-    Parameters
-    ----------
-    *verdicts : Verdict
-        By `proved` or `measured`.
+    They travel in the metadata of the output, with the operations that networks have been asked for so far: MyST-NB
+    collects what is marked as "scrapbook", and warns of types of data that it cannot draw.
     """
     from IPython.display import display
 
     from .. import operations
 
-    bundle = {"text/html": to_html(verdicts), "text/plain": to_text(verdicts)}
-    told = {"verdicts": [asdict(verdict) for verdict in verdicts], "operations": operations()}
-    display(bundle, raw=True, metadata={"scrapbook": {"name": "claims"}, **told})
-
-
-def to_text(verdicts: tuple[Verdict, ...]) -> str:
-    """Return one line of plain text for each verdict."""
-    claims = [CLAIMS[verdict.key] for verdict in verdicts]
-    pairs = zip(claims, verdicts, strict=True)
-    return "\n".join(f"{claim.text} ({claim.place}): {verdict.words}; {verdict.number}" for claim, verdict in pairs)
-
-
-def to_html(verdicts: tuple[Verdict, ...]) -> str:
-    """Return a table of claim, place, status and number; in JupyterLab cells are aligned right unless they say so."""
-    left = 'style="text-align: left; vertical-align: top"'
-    head = "".join(f"<th {left}>{name}</th>" for name in ("Claim", "In the paper", "Status", "Number"))
-    rows = []
-    for verdict in verdicts:
-        claim = CLAIMS[verdict.key]
+    rows = [(CLAIMS[verdict.key], verdict) for verdict in verdicts]
+    text = "\n".join(f"{claim.text} ({claim.place}): {verdict.words}; {verdict.number}" for claim, verdict in rows)
+    head, body = _row("th", "Claim", "In the paper", "Status", "Number"), ""
+    for claim, verdict in rows:
         status = f'<span class="claim-status {CSS_CLASS[verdict.status]}">{escape(verdict.words)}</span>'
-        cells = (escape(claim.text), escape(claim.place), status, escape(verdict.number))
-        rows.append("<tr>" + "".join(f"<td {left}>{cell}</td>" for cell in cells) + "</tr>")
-    return f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        body += _row("td", escape(claim.text), escape(claim.place), status, escape(verdict.number))
+    html = f'<table class="claims"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    told = {"verdicts": [asdict(verdict) for verdict in verdicts], "operations": operations()}
+    display({"text/html": html, "text/plain": text}, raw=True, metadata={"scrapbook": {"name": "claims"}, **told})
+
+
+def _row(tag: str, *cells: str) -> str:
+    """Return a row of a table; JupyterLab aligns cells right unless they say otherwise."""
+    left = 'style="text-align: left; vertical-align: top"'
+    return "<tr>" + "".join(f"<{tag} {left}>{cell}</{tag}>" for cell in cells) + "</tr>"

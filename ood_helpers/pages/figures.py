@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
+from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from .. import list_domains, to_picture
 from ..theory import Tail
 
 WIDTH = 8.0  # inches: the text column of the book
 PALETTE = "colorblind"
+Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
+Samples = Mapping[str, ArrayLike]
+Images = torch.Tensor | Sequence[torch.Tensor | np.ndarray]
+"""A batch ``(n, C, H, W)``, or any sequence of what `as_picture` takes."""
 
 
 def use_book_style() -> None:
     """Set the book's look: a color-blind-safe palette, readable type, light axes. Call it once in a notebook."""
-    sns.set_theme(style="whitegrid", palette=PALETTE, font_scale=1.0)
-    plt.rcParams.update(
-        {
-            "figure.dpi": 110,
-            "savefig.bbox": "tight",
-            "figure.facecolor": "white",
-            "axes.edgecolor": "0.3",
-            "axes.titlesize": "medium",
-            "lines.linewidth": 1.8,
-            "image.interpolation": "nearest",
-        }
-    )
+    looks = {
+        "figure.dpi": 110,
+        "savefig.bbox": "tight",
+        "figure.facecolor": "white",
+        "axes.edgecolor": "0.3",
+        "axes.titlesize": "medium",
+        "lines.linewidth": 1.8,
+        "image.interpolation": "nearest",
+    }
+    sns.set_theme(style="whitegrid", palette=PALETTE, rc=looks)
 
 
 def latent_picture(latent: torch.Tensor) -> np.ndarray:
@@ -45,29 +51,37 @@ def error_picture(image: torch.Tensor, copy: torch.Tensor, gain: float = 10.0) -
     return (gain * error).clamp(0, 1).numpy()
 
 
-def picture_grid(rows: Mapping[str, Sequence[np.ndarray]], columns: Sequence[str] = (), width: float = WIDTH) -> Figure:
-    """Lay pictures out in labeled rows, with a heading over each column if there are any.
+def as_picture(image: torch.Tensor | np.ndarray) -> np.ndarray:
+    """Bring an image ``(C, H, W)`` in ``[-1, 1]``, C = 1 or 3, to a picture ``(H, W, 3)`` in ``[0, 1]``.
+
+    An array ``(H, W, 3)`` or ``(H, W)`` is one and passes; any other shape raises ValueError.
+    """
+    if isinstance(image, torch.Tensor) and image.ndim == 3 and len(image) in (1, 3):
+        return to_picture(image.expand(3, -1, -1))
+    if isinstance(image, np.ndarray) and (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        return image
+    expected = "a tensor (C, H, W) with C = 1 or 3, or an array (H, W, 3) or (H, W)"
+    raise ValueError(f"picture: got {type(image).__name__} of shape {tuple(np.shape(image))}, expected {expected}")
+
+
+def picture_grid(rows: Mapping[str, Images], columns: Sequence[str] = (), width: float = WIDTH) -> Figure:
+    """Lay pictures out in labeled rows.
 
     Parameters
     ----------
-    rows : mapping
-        Label -> pictures, ``(H, W, 3)`` in ``[0, 1]``, or ``(H, W)`` drawn as darkness on white.
+    rows : mapping of str to Images
+        By labels; a picture ``(H, W)`` is drawn as darkness on white.
     columns : sequence of str
-        Headings.
+        Headings of the columns.
     width : float
         Inches.
     """
     across = max(len(pictures) for pictures in rows.values())
-    cell = width / (across + 0.9)
-    figure, axes = plt.subplots(
-        len(rows),
-        across,
-        figsize=(width, cell * len(rows) + 0.25),
-        squeeze=False,
-        gridspec_kw={"wspace": 0.04, "hspace": 0.04},
-    )
+    size = (width, width / (across + 0.9) * len(rows) + 0.25)
+    spaces = {"wspace": 0.04, "hspace": 0.04}
+    figure, axes = plt.subplots(len(rows), across, figsize=size, squeeze=False, gridspec_kw=spaces)
     for line, (label, pictures) in zip(axes, rows.items(), strict=True):
-        for axis, picture in zip(line, pictures, strict=False):
+        for axis, picture in zip(line, map(as_picture, pictures), strict=False):
             axis.imshow(picture, cmap="gray_r" if picture.ndim == 2 else None, vmin=0, vmax=1)
         for axis in line:
             axis.set(xticks=[], yticks=[])
@@ -86,18 +100,11 @@ def panels(n: int, height: float = 3.8, rows: int = 1) -> tuple[Figure, np.ndarr
 
 
 def curves(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    ax=None,
-    log: str = "xy",
-    legend: str | None = "best",
-):
-    """Draw labeled curves with markers that tell them apart without color; return the axes.
+    lines: Curves, *, xlabel: str, ylabel: str, ax: Axes | None = None, log: str = "xy", legend: str | None = "best"
+) -> Axes:
+    """Draw curves, label -> ``(x, y)``, with markers that tell them apart without color; return the axes.
 
-    ``lines`` maps a label to its ``(x, y)``; ``log`` names the logarithmic axes; ``legend`` says where the legend goes,
-    ``"outside"`` being to the right of the axes.
+    ``log`` names the logarithmic axes; ``legend`` says where the legend goes, ``"outside"`` being right of the axes.
     """
     ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
     colors, markers = sns.color_palette(PALETTE), "osD^vPX*<>"
@@ -110,19 +117,19 @@ def curves(
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-    if legend == "outside":
-        ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    elif legend:
-        ax.legend(frameon=False, fontsize=9, loc=legend)
+    if legend:
+        beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+        ax.legend(frameon=False, fontsize=9, **(beside if legend == "outside" else {"loc": legend}))
     sns.despine(ax=ax)
     return ax
 
 
-def dots(values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax, floor: Mapping[str, float] | None = None):
-    """Draw a row for each name, with a mark for each label, on a logarithmic axis.
+def dots(
+    values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax: Axes, floor: Mapping[str, float] | None = None
+) -> Axes:
+    """Draw a row for each name, with a mark for each label, on a logarithmic axis; return the axes.
 
-    ``values`` maps a label to its ``{name: x}``, ``floor`` a name to the ``x`` up to which its row is shaded. Returns
-    the axes.
+    ``values`` maps a label to its ``{name: x}``, ``floor`` a name to the ``x`` up to which its row is shaded.
     """
     names = list(next(iter(values.values())).keys())
     for row, name in enumerate(names if floor is not None else ()):
@@ -138,14 +145,16 @@ def dots(values: Mapping[str, Mapping[str, float]], *, xlabel: str, ax, floor: M
     return ax
 
 
-def _numbers(labels) -> list[int]:
+def _numbers(labels: Iterable[str]) -> list[int]:
     """Number labels for colors and markers: a domain has the same number in all figures, other labels what is left."""
     taken = {label: list_domains().index(label) for label in labels if label in list_domains()}
     left = iter(sorted(set(range(10)) - set(taken.values())))
     return [taken[label] if label in taken else next(left) for label in labels]
 
 
-def histograms(samples: Mapping[str, Sequence[float]], *, xlabel: str, ax, bins=30, laws=None, legend=True):
+def histograms(
+    samples: Samples, *, xlabel: str, ax: Axes, bins: ArrayLike = 30, laws: Curves | None = None, legend: bool = True
+) -> Axes:
     """Draw the distributions of labeled samples as outlines, and laws as dashed black lines; return the axes.
 
     ``laws`` maps a label to ``(x, density)``; ``legend=False`` leaves the legend to the caller.
@@ -164,11 +173,8 @@ def histograms(samples: Mapping[str, Sequence[float]], *, xlabel: str, ax, bins=
     return ax
 
 
-def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
-    """Draw small probabilities over the dimension: exact (solid), the normal bound (dashed), the stated one (dotted).
-
-    ``found`` maps a label to a `Tail` over ``d``. Returns the axes.
-    """
+def tails(d: ArrayLike, found: Mapping[str, Tail], *, ax: Axes) -> Axes:
+    """Draw tails over ``d``: exact (solid), the normal bound (dashed), the stated one (dotted); return the axes."""
     for color, (label, tail) in zip(sns.color_palette(PALETTE), found.items(), strict=False):
         ax.plot(d, tail.exact, "-", color=color, label=label)
         ax.plot(d, tail.normal, "--", color=color, linewidth=1.2)
@@ -179,26 +185,26 @@ def tails(d: Sequence[int], found: Mapping[str, Tail], *, ax):
     return ax
 
 
-def contour_map(rate, error, etas, heights, *, ax, title: str, tolerance: float = 0.1, max_error: float = 0.1):
-    """Draw interference over noise and height as filled contours, and the two borders of the bandwidth.
+def contour_map(
+    rate: np.ndarray, error: np.ndarray, etas: Sequence[float], heights: Sequence[float], *, ax: Axes, title: str
+) -> ContourSet:
+    """Draw interference over noise and height; return the filled contours, for a color bar.
 
-    ``rate`` and ``error`` are ``(heights, etas)``. The solid line is where the rate reaches ``tolerance``, the dashed
-    one where the error reaches ``max_error``; dots mark what was measured, between them is linear interpolation.
-    Returns the filled contours, for a color bar.
+    ``rate`` and ``error`` are ``(heights, etas)``. The solid line is where the rate reaches 0.1, the dashed one where
+    the error does; dots mark what was measured, between them is linear interpolation.
     """
     filled = ax.contourf(etas, heights, rate, levels=np.linspace(0, 1, 11), cmap="cividis")
-    for values, level, style in ((rate, tolerance, "-"), (error, max_error, "--")):
-        if np.min(values) < level < np.max(values):
-            ax.contour(etas, heights, values, levels=[level], colors="black", linewidths=4.0, linestyles="-")
-            ax.contour(etas, heights, values, levels=[level], colors="white", linewidths=1.8, linestyles=style)
+    for values, style in ((rate, "-"), (error, "--")):
+        if np.min(values) < 0.1 < np.max(values):
+            ax.contour(etas, heights, values, levels=[0.1], colors="black", linewidths=4.0, linestyles="-")
+            ax.contour(etas, heights, values, levels=[0.1], colors="white", linewidths=1.8, linestyles=style)
     ax.plot(*(grid.ravel() for grid in np.meshgrid(etas, heights)), ".", color="0.75", markersize=3, clip_on=False)
     ax.set(title=title, xlabel="η", ylabel="t", yticks=heights)
     ax.grid(False)
     return filled
 
 
-def shared_legend(figure: Figure, ax):
+def shared_legend(figure: Figure, ax: Axes) -> Legend:
     """Put one legend under all panels of a figure, with the labels of one of them; return it."""
-    return figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
-    )
+    labels = ax.get_legend_handles_labels()
+    return figure.legend(*labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)

@@ -1,73 +1,59 @@
 """The paper's numbers as data, each with the table it is printed in, to stand beside ours.
 
 Source: *A Sampling-Based Domain Generalization Study with Diffusion Generative Models* (arXiv:2310.09213).
+What the number after a plus-minus sign is the spread of, the captions of Tables 1 and 2 do not say; that of Table 3
+calls it a standard deviation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+DIMENSION = 3 * 256 * 256
+"""Of the paper's latents."""
+
+OUR_DOMAIN = {name: name.lower() for name in ("Dog", "Church", "Bedroom", "Galaxy", "Radiation")}
+OUR_DOMAIN |= {"CelebA": "face", "Human": "face", "Turbulence": "radiation"}
+"""Which drawn domain stands for which data set."""
+
 
 @dataclass(frozen=True)
 class Generation:
     """One number of Table 1, averaged over four base models, as printed.
 
-    The table's caption does not say what the number after the plus-minus sign is the spread of.
-
     Attributes
     ----------
-    method, domain : str
-        The way of generating, and the data set.
     scale : {"FID", "MOS"}
         Frechet distance in the features of Inception-v3 over 256 x 256 images, lower is better; or mean opinion score
         of astrophysicists, from 1 to 5, higher is better. Neither compares with a distance in other features.
     value, spread : float
     """
 
-    method: str
-    domain: str
     scale: str
     value: float
     spread: float
 
+    def __str__(self) -> str:
+        return f"{self.value:g} ± {self.spread:g} ({self.scale})"
 
-_NATURAL = ("Dog", "CelebA", "Church", "Bedroom")
-TABLE_1 = (
-    *(
-        Generation(method, domain, "FID", *number)
-        for method, numbers in {
-            "Vanilla tuning": ((213.6, 4.8), (229.7, 4.3), (192.5, 3.7), (191.1, 4.0)),
-            "CLIP tuning": ((73.6, 2.9), (63.6, 3.0), (66.3, 2.8), (68.1, 2.8)),
-            "Ours": ((78.2, 2.8), (64.5, 2.7), (64.8, 2.7), (62.9, 2.6)),
-        }.items()
-        for domain, number in zip(_NATURAL, numbers, strict=True)
-    ),
-    Generation("Ours", "Galaxy", "MOS", 2.88, 0.93),
-    Generation("Ours", "Radiation", "MOS", 1.52, 0.80),
-)
 
-OPINIONS_OF_CLIP_TUNING = (
-    Generation("CLIP tuning", "Galaxy", "MOS", 1.84, 0.97),
-    Generation("CLIP tuning", "Radiation", "MOS", 1.35, 0.74),
-)
-"""From Sec. E.1; Table 1 leaves these two out."""
+def _row(distances, opinions=()) -> dict[str, Generation]:
+    """Name distances for four domains of photographs, and opinions of two skies."""
+    row = {name: Generation("FID", *d) for name, d in zip(("dog", "face", "church", "bedroom"), distances, strict=True)}
+    return row | {name: Generation("MOS", *o) for name, o in zip(("galaxy", "radiation"), opinions, strict=False)}
+
+
+TABLE_1 = {
+    "Vanilla tuning": _row(((213.6, 4.8), (229.7, 4.3), (192.5, 3.7), (191.1, 4.0))),
+    "CLIP tuning": _row(((73.6, 2.9), (63.6, 3.0), (66.3, 2.8), (68.1, 2.8)), ((1.84, 0.97), (1.35, 0.74))),
+    "Ours": _row(((78.2, 2.8), (64.5, 2.7), (64.8, 2.7), (62.9, 2.6)), ((2.88, 0.93), (1.52, 0.80))),
+}
+"""By method and our domain's name. The opinions of CLIP tuning are from Sec. E.1; Table 1 leaves them out."""
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One row of Table 2: mean absolute error over 1,000 images, as printed.
-
-    Attributes
-    ----------
-    method, domain : str
-        The inversion method and the data set.
-    in_domain : bool
-        Whether the model was trained on that data set.
-    mae : float
-        Lower is better.
-    spread : float or None
-        The number printed after the plus-minus sign; the table does not say of what.
-    """
+    """One row of Table 2, as printed: mean absolute error over 1,000 images, ``in_domain`` if the model knows them."""
 
     method: str
     domain: str
@@ -92,23 +78,10 @@ TABLE_2 = (
 
 @dataclass(frozen=True)
 class LatentGeometry:
-    """One column of Table 3: latents of 256 x 256 images (d = 196,608) of one data set, as printed.
+    """One column of Table 3, as printed: latents of one data set; angles in degrees, each with its standard deviation.
 
-    The number after each plus-minus sign is called a standard deviation in the caption.
-
-    Attributes
-    ----------
-    domain : str
-        The data set.
-    in_domain : bool
-        Whether the model was trained on it.
-    pair_angle, origin_angle : tuple of float
-        Degrees, with the number after the plus-minus sign.
-    pair_distance : tuple of float
-    center_distance : float or None
-        From the center of the training domain's latents.
-    accuracy : float or None
-        Of the linear classifier, on held-out latents.
+    ``in_domain`` says whether the model was trained on it; ``center_distance`` is that from the center of the training
+    domain's latents, ``accuracy`` that of the linear classifier on held-out latents.
     """
 
     domain: str
@@ -129,36 +102,10 @@ TABLE_3 = (
     LatentGeometry("Turbulence", False, (60.0, 0), (87.6, 0.03), (609.13, 0.1), 60.8, 1.0),
 )
 
-DIMENSION = 3 * 256 * 256
-"""Of the paper's latents."""
 
-PIXEL_ANGLE = 75.0
-"""Degrees; the angle at the origin between images themselves, Sec. C.6."""
-
-OUR_DOMAIN = {
-    "Dog": "dog",
-    "CelebA": "face",
-    "Human": "face",
-    "Turbulence": "radiation",
-    "Church": "church",
-    "Bedroom": "bedroom",
-    "Galaxy": "galaxy",
-    "Radiation": "radiation",
-}
-"""Which drawn domain stands for which data set."""
-
-
-def table_1() -> dict[str, dict[str, Generation]]:
-    """Return the numbers of Table 1 and of Sec. E.1 by method and our domain's name."""
-    found: dict[str, dict[str, Generation]] = {}
-    for number in (*TABLE_1, *OPINIONS_OF_CLIP_TUNING):
-        found.setdefault(number.method, {})[OUR_DOMAIN[number.domain]] = number
-    return found
-
-
-def table_2(method: str = "DDIM") -> dict[str, Reconstruction]:
-    """Return the rows of Table 2 of one method, by our domain's name."""
-    return {OUR_DOMAIN[row.domain]: row for row in TABLE_2 if row.method == method}
+def table_2() -> dict[str, Reconstruction]:
+    """Return the rows of DDIM in Table 2, by our domain's name."""
+    return {OUR_DOMAIN[row.domain]: row for row in TABLE_2 if row.method == "DDIM"}
 
 
 def table_3() -> dict[str, LatentGeometry]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import torch
 
-from .. import climbing_latents, inverted_latents, operations
+from .. import FrozenModel, climbing_latents, inverted_latents, operations
 
 FOLDER = "../_build/latents"
 SEED = 2
@@ -27,61 +27,28 @@ DDIM = {"t": 800, "steps": 50, "solver": "ddim", "precision": "float32"}
 """The paper's walk."""
 
 
-def clouds(model, domains: Iterable[str], n: int, **walk) -> dict[str, torch.Tensor]:
-    """Return the latents of each domain's first ``n`` images, by `WALK` or another.
+def clouds(model: FrozenModel, domains: Iterable[str], n: int, **walk) -> dict[str, torch.Tensor]:
+    """Return the latents of each domain's first ``n`` images, float32 ``(n, C, H, W)``, by the domain's name.
 
-    Parameters
-    ----------
-    model : FrozenModel
-    domains : iterable of str
-        Names.
-    n : int
-        Images of each.
-    **walk
-        By default `WALK`; such as ``**DDIM``.
-
-    Returns
-    -------
-    dict of str to Tensor
-        float32 ``(n, C, H, W)``, by name.
+    ``walk`` is `WALK` by default, or such as ``**DDIM``.
     """
     settings = {"folder": FOLDER, "seed": SEED, "progress": False, **(walk or WALK)}
     return {name: inverted_latents(model, name, n, **settings).tensor(0, n) for name in domains}
 
 
 def climbs(
-    model, domains: Iterable[str], n: int, heights: tuple[int, ...] = HEIGHTS
+    model: FrozenModel, domains: Iterable[str], n: int, heights: tuple[int, ...] = HEIGHTS
 ) -> dict[str, dict[int, torch.Tensor]]:
-    """Return the latents of each domain's first ``n`` images at several heights of one walk, finer than `WALK`.
-
-    Parameters
-    ----------
-    model, domains, n
-        As in `clouds`.
-    heights : tuple of int
-        Timesteps.
-
-    Returns
-    -------
-    dict of str to dict of int to Tensor
-        By name, then by height.
-    """
+    """Return latents as `clouds` does, but at several timesteps of one walk finer than `WALK`; by name, then height."""
     settings = {"folder": FOLDER, "seed": SEED, "progress": False, **FINER}
     found = {name: climbing_latents(model, name, n, heights, **settings) for name in domains}
     return {name: {t: store.tensor(0, n) for t, store in stores.items()} for name, stores in found.items()}
 
 
-def prepare(model) -> dict[str, dict[str, float]]:
+def prepare(model: FrozenModel) -> dict[str, dict[str, float]]:
     """Make the latents that more than one chapter looks at, as many as the one that looks at most of them.
 
-    Parameters
-    ----------
-    model : FrozenModel
-
-    Returns
-    -------
-    dict of str to dict
-        By walk, the ``operations`` that the network was asked for, and the ``seconds``.
+    Returns, by walk, the ``operations`` that the network was asked for, and the ``seconds``.
     """
     makers = {
         "latents/unipc": lambda: clouds(model, DOMAINS, 52),

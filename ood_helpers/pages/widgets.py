@@ -9,37 +9,20 @@ from io import BytesIO
 
 import numpy as np
 
+from .figures import Images, as_picture
 
-def slider(frames: Sequence[np.ndarray], labels: Sequence[str], *, alt: str, zoom: int = 2, name: str = "value"):
-    """Show one frame at a time, chosen by a slider.
 
-    Without scripts the first frame shows. The frames travel in the page, as one PNG each.
+def slider(frames: Images, labels: Sequence[str], *, alt: str, zoom: int = 2, name: str = "value"):
+    """Show one frame at a time, chosen by a slider, as `IPython.display.HTML`; without scripts the first one shows.
 
-    Parameters
-    ----------
-    frames : sequence of ndarray
-        Pictures ``(H, W, 3)`` in ``[0, 1]``, all of one size.
-    labels : sequence of str
-        What the slider says at each frame.
-    alt : str
-        Alternative text of the picture.
-    zoom : int
-        Screen pixels for a pixel.
-    name : str
-        What the slider changes, for its label.
-
-    Returns
-    -------
-    IPython.display.HTML
-
-    Raises
-    ------
-    ValueError
-        If there are no frames, they differ in size, or there is not one label for each.
+    ``frames`` are as in `figures.picture_grid` and travel in the page, as one PNG each. ``labels`` are what the slider,
+    which changes ``name``, says at each. ``alt`` is the alternative text of the picture, ``zoom`` the screen pixels for
+    a pixel. ValueError: there are no frames, they differ in size, or there is not one label for each.
     """
     from IPython.display import HTML
 
-    if not len(frames) or len(frames) != len(labels):
+    frames = [as_picture(frame) for frame in frames]
+    if not frames or len(frames) != len(labels):
         raise ValueError(f"labels: got {len(labels)} for {len(frames)} frames, expected one for each of at least one")
     if len({frame.shape for frame in frames}) > 1:
         raise ValueError("frames: differ in size, expected pictures of one size")

@@ -4,6 +4,7 @@ For unit variance and centers ``D`` apart, squared distances are ``2 chi^2_d`` w
 ``2 chi'^2_d(D^2 / 2)`` across.  They differ by ``D^2`` and scatter by ``sqrt(8 d)``: hence ``D ~ d^(1/4)``,
 up to a constant.
 A classifier looks along one direction only and needs ``D ~ 1``, or what it takes to learn that direction.
+All functions raise TypeError or ValueError for what is out of range.
 """
 
 from __future__ import annotations
@@ -14,32 +15,16 @@ import numpy as np
 from scipy import optimize, stats
 from sklearn.model_selection import train_test_split
 
-from .. import Gram, center_distance_of, separability_of, trace_of_product, trace_of_square
+from .. import Gram, center_distance, separability, trace_of_product, trace_of_square
 from ..checks import check_integer, check_number
 
 
 def pair_accuracy(d: int, distance: float) -> float:
     """How often a threshold tells by their distance whether two points come from one cloud or from two: exactly.
 
-    The pair classifier of Lemma C.2's proof, with its threshold half way between the two mean squared distances,
-    for as many pairs of either kind.
-
-    Parameters
-    ----------
-    d : int
-        ``d >= 1``.
-    distance : float
-        Between the centers of two Gaussian clouds of unit variance, ``>= 0``.
-
-    Returns
-    -------
-    float
-        0.5 where they cannot be told apart. At ``distance = k d**0.25`` near ``Phi(k**2 / (4 sqrt(2)))``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
+    The pair classifier of Lemma C.2's proof, with its threshold half way between the two mean squared distances, for as
+    many pairs of either kind. The ``distance >= 0`` is that of the centers of two Gaussian clouds of unit variance; for
+    ``k d**0.25`` the accuracy is near ``Phi(k**2 / (4 sqrt(2)))``.
     """
     d, noncentral = check_integer("d", d, 1), check_number("distance", distance, 0) ** 2 / 2
     threshold = d + noncentral / 2
@@ -58,9 +43,8 @@ def pair_error_bound(d: int, distance: float) -> float:
 
 def distance_for_pairs(d: int, accuracy: float) -> float:
     """Return the distance of centers at which `pair_accuracy` reaches ``accuracy``, from 0.51 to 0.9999."""
-    if not 0.51 <= accuracy <= 0.9999:
-        raise ValueError(f"accuracy: got {accuracy!r}, expected a number from 0.51 to 0.9999")
     check_integer("d", d, 1)
+    check_number("accuracy", accuracy, 0.51, 0.9999)
     return float(optimize.brentq(lambda k: pair_accuracy(d, k * d**0.25) - accuracy, 0, 20) * d**0.25)
 
 
@@ -69,48 +53,26 @@ def known_centers_accuracy(distance: float) -> float:
     return float(stats.norm.cdf(check_number("distance", distance, 0) / 2))
 
 
-def centroid_accuracy(d: int, distance: float, n: int, std: float = 1.0) -> float:
-    """Accuracy of the nearer of two sample means, each of ``n`` points of a spherical Gaussian cloud.
+def centroid_accuracy(d: int, distance: float, n: int) -> float:
+    """Accuracy of the nearer of two sample means, each of ``n`` points of a Gaussian cloud of unit variance.
 
-        Phi( D^2 / 2  /  (s sqrt( D^2 (1 + 1/n) + 2 s^2 d / n + s^2 d / n^2 )) )
+        Phi( D^2 / 2  /  sqrt( D^2 (1 + 1/n) + 2 d / n + d / n^2 ) )
 
-    Far above ``n`` dimensions a support vector machine on spherical clouds does the same: all points support it alike.
-
-    Parameters
-    ----------
-    d, n : int
-        Dimension, and training points of each cloud.
-    distance : float
-        Between the true centers.
-    std : float
-        ``s``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
+    Far above ``n`` dimensions a support vector machine on such clouds does the same: all points support it alike.
+    ``distance`` is that of the true centers, ``>= 0``, in ``d >= 1`` dimensions.
     """
     check_integer("d", d, 1)
     check_integer("n", n, 1)
-    s2, square = float(std) ** 2, check_number("distance", distance, 0) ** 2
-    cloud = Moments(square, s2 * d, s2 * d, s2**2 * d, s2**2 * d, s2**2 * d, s2 * square, s2 * square)
-    return cloud.centroid_accuracy(n, n)
+    square = check_number("distance", distance, 0) ** 2
+    return Moments(square, d, d, d, d, d, square, square).centroid_accuracy(n, n)
 
 
 @dataclass(frozen=True)
 class Moments:
     """What decides how well the centroid classifier tells two clouds ``a`` and ``b`` apart.
 
-    Attributes
-    ----------
-    squared : float
-        ``|D|^2``, of the true centers.
-    trace_a, trace_b : float
-        ``tr(S_a)``, ``tr(S_b)``, with ``S`` the covariances.
-    square_a, square_b, cross : float
-        ``tr(S_a^2)``, ``tr(S_b^2)``, ``tr(S_a S_b)``.
-    along_a, along_b : float
-        ``D' S_a D``, ``D' S_b D``: the variance in the direction of the other center, times ``|D|^2``.
+    With the difference ``D`` of the true centers and the covariances ``S``: ``squared = |D|^2``, ``trace = tr(S)``,
+    ``square = tr(S^2)``, ``cross = tr(S_a S_b)``, ``along = D' S D``.
     """
 
     squared: float
@@ -137,14 +99,8 @@ class Moments:
     def spherical(self, d: int) -> Moments:
         """The same centers, with the variance spread evenly over all ``d`` directions."""
         a, b = self.trace_a / d, self.trace_b / d
-        return replace(
-            self,
-            square_a=a * a * d,
-            square_b=b * b * d,
-            cross=a * b * d,
-            along_a=a * self.squared,
-            along_b=b * self.squared,
-        )
+        squares = {"square_a": a * a * d, "square_b": b * b * d, "cross": a * b * d}
+        return replace(self, **squares, along_a=a * self.squared, along_b=b * self.squared)
 
 
 def moments_of(g: Gram, n_a: int) -> Moments:
@@ -152,23 +108,16 @@ def moments_of(g: Gram, n_a: int) -> Moments:
 
     Each cloud needs four points at least; estimates that must not be negative are cut off at zero.
     """
-    check_integer("n_a", n_a, 4, len(g) - 4)
+    n_b = len(g) - check_integer("n_a", n_a, 4, len(g) - 4)
     a, b = slice(0, n_a), slice(n_a, len(g))
-    within_a, within_b, between = (g.squared_distances[i, j] for i, j in ((a, a), (b, b), (a, b)))
-    square_a, square_b, cross = trace_of_square(within_a), trace_of_square(within_b), trace_of_product(between)
-    n_b = len(g) - n_a
-    along_a = _along(g.products[a, a], g.products[a, b]) - square_a / (n_a - 1) - cross / n_b
-    along_b = _along(g.products[b, b], g.products[b, a]) - square_b / (n_b - 1) - cross / n_a
-    return Moments(
-        squared=max(center_distance_of(g, n_a).squared, 0.0),
-        trace_a=_offdiagonal(within_a).mean() / 2,
-        trace_b=_offdiagonal(within_b).mean() / 2,
-        square_a=square_a,
-        square_b=square_b,
-        cross=cross,
-        along_a=max(along_a, 0.0),
-        along_b=max(along_b, 0.0),
-    )
+    squares, products = g.squared_distances, g.products
+    square_a, square_b = trace_of_square(squares[a, a]), trace_of_square(squares[b, b])
+    cross = trace_of_product(squares[a, b])
+    along_a = _along(products[a, a], products[a, b]) - square_a / (n_a - 1) - cross / n_b
+    along_b = _along(products[b, b], products[b, a]) - square_b / (n_b - 1) - cross / n_a
+    trace_a, trace_b = (squares[s, s][np.triu_indices(n, 1)].mean() / 2 for s, n in ((a, n_a), (b, n_b)))
+    squared = max(center_distance(g, n_a).squared, 0.0)
+    return Moments(squared, trace_a, trace_b, square_a, square_b, cross, max(along_a, 0.0), max(along_b, 0.0))
 
 
 def _along(own: np.ndarray, other: np.ndarray) -> float:
@@ -180,26 +129,14 @@ def _along(own: np.ndarray, other: np.ndarray) -> float:
     return float((fellows - squares - other.mean(1) + across).var(ddof=1))
 
 
-def _offdiagonal(matrix: np.ndarray) -> np.ndarray:
-    return matrix[np.triu_indices(len(matrix), 1)]
-
-
 @dataclass(frozen=True)
 class HeldOut:
     """Held-out accuracies of three classifiers and a prediction, mean over random splits.
 
-    Attributes
-    ----------
-    pairs : float
-        A threshold on the distance of two points: one cloud or two?  Mean of both kinds of pairs.
-    centroids : float
-        The nearer of the two training means.
-    machine : float
-        A linear support vector machine, as in `separability`.
-    machine_std : float
-        Its standard deviation over splits.
-    predicted : float
-        `Moments.centroid_accuracy` with moments of the training part alone: what to expect of ``centroids``.
+    ``pairs``: a threshold on the distance of two points, one cloud or two, mean of both kinds. ``centroids``: the
+    nearer of the two training means. ``machine``: a support vector machine as in `separability`; ``machine_std`` is
+    over splits. ``predicted``: `Moments.centroid_accuracy` by moments of the training part alone, to be expected of
+    ``centroids``.
     """
 
     pairs: float
@@ -212,29 +149,18 @@ class HeldOut:
 def held_out_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, seed: int = 0, C: float = 1.0) -> HeldOut:
     """Measure the classifiers that `pair_accuracy` and `Moments.centroid_accuracy` predict, and the paper's machine.
 
-    Parameters
-    ----------
-    g : Gram
-    n_a : int
-        How many of its points, the first ones, belong to the first cloud; six of each at least.
-    test_size : float
-        Share of held-out points.
-    splits : int
-        Random splits into training and test.
-    seed : int
-        Draws the splits.
-    C : float
-        As for `separability`.
+    The first ``n_a`` points of the Gram matrix are one cloud, the others the other, six of each at least.
+    ``test_size``, ``seed`` and ``C`` are as for `separability`; split ``k`` is that of ``seed + k``.
     """
-    labels = np.arange(len(g)) >= n_a
     check_integer("splits", splits, 1)
+    labels = np.arange(len(g)) >= n_a
     results = []
-    for k in range(splits):
-        train, test = train_test_split(np.arange(len(g)), test_size=test_size, stratify=labels, random_state=seed + k)
-        machine = separability_of(g, n_a, test_size, seed + k, 0, C).accuracy
+    for k in range(seed, seed + splits):
+        train, test = train_test_split(np.arange(len(g)), test_size=test_size, stratify=labels, random_state=k)
         known = np.sort(train)  # the first cloud's points come first
         sizes = int((known < n_a).sum()), int((known >= n_a).sum())
         predicted = moments_of(g[known], sizes[0]).centroid_accuracy(*sizes)
+        machine = separability(g, n_a, test_size, k, 0, C).accuracy
         results.append((_pairs(g, labels, train, test), _centroids(g, labels, train, test), machine, predicted))
     pairs, centroids, machine, predicted = map(float, np.mean(results, 0))
     return HeldOut(pairs, centroids, machine, float(np.std(results, 0)[2]), predicted)

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def remembered_share(sigma, eta, variance):
+def remembered_share(sigma: ArrayLike, eta: ArrayLike, variance: ArrayLike) -> np.ndarray:
     """Return how much of an image is left after a walk up to ``sigma`` and down with fresh noise, in a Gaussian domain.
 
     Along a direction in which the training images have the given variance, an eigenvalue of their covariance and not
-    the variance of a pixel, an image comes back as
+    the variance of a pixel, an image comes back, in the limit of many steps and with standard normal ``n``, as
 
         mean + rho (image - mean) + sqrt(variance (1 - rho^2)) n,    rho = (1 + sigma^2 / variance)^(-eta^2 / 2)
 
-    in the limit of many steps, with standard normal ``n``.
-
     Parameters
     ----------
-    sigma : float or ndarray
-        Noise level at which the walk turns, ``sqrt((1 - a_t) / a_t)``, above 0.
+    sigma, variance : float or ndarray
+        Noise level at which the walk turns, ``sqrt((1 - a_t) / a_t)``, and the direction's variance; above 0.
     eta : float or ndarray
         Share of fresh noise, from 0 to 1.
-    variance : float or ndarray
-        Above 0.
 
     Returns
     -------
-    float or ndarray
+    ndarray
         ``rho``, from 0 (forgotten) to 1 (all there).
-
-    Raises
-    ------
-    ValueError
-        If ``sigma`` or ``variance`` is not positive, or ``eta`` lies outside ``[0, 1]``.
     """
     _check_positive(sigma=sigma, variance=variance)
     if not np.all((np.asarray(eta) >= 0) & (np.asarray(eta) <= 1)):
@@ -40,7 +32,7 @@ def remembered_share(sigma, eta, variance):
     return (1 + np.square(sigma) / variance) ** (-np.square(eta) / 2)
 
 
-def tolerated_eta(sigma, variance, rho: float = 0.5):
+def tolerated_eta(sigma: ArrayLike, variance: ArrayLike, rho: float = 0.5) -> np.ndarray:
     """Return the ``eta``, at most 1, at which `remembered_share`, with these parameters, falls to ``rho`` in (0, 1)."""
     _check_positive(sigma=sigma, variance=variance)
     if not 0 < rho < 1:

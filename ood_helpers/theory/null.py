@@ -21,19 +21,8 @@ from ..checks import check_integer, check_number
 def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geometry:
     """Return the geometry of ``N(mu, std^2 I)`` in ``d`` dimensions: each row of Table 3, mean and std.
 
-    Parameters
-    ----------
-    d : int
-        ``d >= 2``; the error of the formulas is of relative order ``1 / d``.
-    std : float
-        ``s > 0``, of each coordinate.
-    mean_norm : float
-        ``|mu| >= 0``.
-
-    Returns
-    -------
-    Geometry
-        With ``n = 0``: the law itself, no sample.
+    ``d >= 2``, and the error of the formulas is of relative order ``1 / d``; ``s > 0`` is that of each coordinate, and
+    ``mean_norm = |mu| >= 0``. It has ``n = 0``: the law itself, no sample.
 
     Raises
     ------
@@ -63,17 +52,7 @@ def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geome
 
 @dataclass(frozen=True)
 class SphericalReading:
-    """The spherical Gaussian that a pair distance and an angle at the origin imply.
-
-    Attributes
-    ----------
-    std : float
-        Of each coordinate.
-    mean_norm : float
-        Distance of the center from the origin.
-    radius : float
-        ``sqrt(mean_norm^2 + std^2 d)``.
-    """
+    """The spherical Gaussian that a pair distance and an angle at the origin imply: ``s``, ``|mu|``, ``sqrt(R)``."""
 
     std: float
     mean_norm: float
@@ -83,20 +62,8 @@ class SphericalReading:
 def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> SphericalReading:
     """Read a spherical Gaussian out of two rows of Table 3, the inverse of `gaussian_geometry`.
 
-    ``s = D / sqrt(2 d)``; ``|mu|^2 = s^2 d cos / (1 - cos)``.
-
-    Parameters
-    ----------
-    pair_distance : float
-        ``D > 0``.
-    origin_angle : float
-        Degrees, above 0 and at most 90.
-    d : int
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
+    ``s = D / sqrt(2 d)``; ``|mu|^2 = s^2 d cos / (1 - cos)``, for a distance ``D > 0`` and an angle, in degrees,
+    above 0 and at most 90.
     """
     check_integer("d", d, 2)
     s = check_number("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
@@ -107,10 +74,7 @@ def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> Sphe
 
 
 def center_noise(d: int, std_a: float, std_b: float, n_a: int, n_b: int) -> float:
-    """Root mean square distance of two sample means whose true centers coincide: the noise floor of a center distance.
-
-    ``sqrt(d (std_a^2 / n_a + std_b^2 / n_b))``.
-    """
+    """Noise floor of the distance of two sample means with one true center: ``sqrt(d (s_a^2 / n_a + s_b^2 / n_b))``."""
     for name, value in (("d", d), ("n_a", n_a), ("n_b", n_b)):
         check_integer(name, value, 1)
     return float(np.sqrt(d * (check_number("std_a", std_a, 0) ** 2 / n_a + check_number("std_b", std_b, 0) ** 2 / n_b)))

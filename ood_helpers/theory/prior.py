@@ -19,24 +19,7 @@ from ..checks import check_batch
 def reverse_step(
     x_t: torch.Tensor, x_0: torch.Tensor, a_t: float, a_s: float, v: float, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Draw ``x_s`` given ``x_t`` and ``x_0`` (Eq. 2).
-
-    Parameters
-    ----------
-    x_t, x_0 : Tensor
-        ``(n, C, H, W)``, or shapes that broadcast.
-    a_t, a_s : float
-        ``alphas_cumprod`` at the two levels, ``0 < a_t < a_s <= 1``.
-    v : float
-        Standard deviation of the fresh noise, ``0 <= v <= sqrt(1 - a_s)``; 0 is DDIM's deterministic step.
-    generator : torch.Generator, optional
-        Draws the noise.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-    """
+    """Draw ``x_s`` given ``x_t`` and ``x_0`` (Eq. 2); ``v = 0`` is DDIM's deterministic step."""
     if not 0 < a_t < a_s <= 1:
         raise ValueError(f"a_t, a_s: got {a_t!r} and {a_s!r}, expected 0 < a_t < a_s <= 1")
     if not 0 <= v <= (1 - a_s) ** 0.5:
@@ -51,16 +34,11 @@ def implied_noise(x_t: torch.Tensor, x_0: torch.Tensor, a_t: float) -> torch.Ten
     return (x_t - a_t**0.5 * x_0) / (1 - a_t) ** 0.5
 
 
-def induction():
-    """Check one step of the lemma's induction with symbols.
+def induction() -> tuple:
+    """Check one step of the lemma's induction with symbols: if ``x_t`` obeys Eq. 4, so does ``x_s``.
 
-    If ``x_t`` has mean ``sqrt(a_t) x_0`` and variance ``1 - a_t``, then ``x_s`` is Gaussian, being a linear map of
-    ``x_t`` plus independent Gaussian noise, and its mean and variance follow.
-
-    Returns
-    -------
-    mean, variance : sympy.Expr
-        Of ``x_s`` given ``x_0``, simplified, in the symbols ``x_0``, ``a_s``, ``a_t``, ``v``.
+    It is Gaussian, being a linear map of ``x_t`` plus independent Gaussian noise. Returned are its mean and variance
+    given ``x_0``, simplified sympy expressions in the symbols ``x_0``, ``a_s``, ``a_t``, ``v``.
     """
     import sympy
 
@@ -75,22 +53,14 @@ def induction():
 def reverse_chain(
     x_0: torch.Tensor, alphas: Sequence[float], eta: float, generator: torch.Generator | None = None
 ) -> list[torch.Tensor]:
-    """Draw ``x_t`` given ``x_0`` at every level by `reverse_step`, from the noisiest down.
+    """Draw ``x_t`` given ``x_0``, images ``(n, C, H, W)``, at every level, from the noisiest down, by Eq. 2.
 
     Parameters
     ----------
-    x_0 : Tensor
-        ``(n, C, H, W)`` images.
     alphas : sequence of float
         ``alphas_cumprod`` at the levels, ascending (from noisy to clean), each within ``(0, 1)``.
     eta : float
         Share of fresh noise as in DDIM: ``v = eta sqrt((1 - a_s) / (1 - a_t)) sqrt(1 - a_t / a_s)``.
-    generator : torch.Generator, optional
-
-    Returns
-    -------
-    list of Tensor
-        One batch for each level.
     """
     check_batch("x_0", x_0)
     first = alphas[0]
@@ -103,20 +73,10 @@ def reverse_chain(
 
 
 def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return each latent's regression coefficient on its image, ``<z, x_0> / <x_0, x_0>``, both without their means.
+    """Return each latent's regression coefficient on its image, ``<z, x_0> / <x_0, x_0>``, float64 ``(n,)``.
 
-    Under ``q(x_t | x_0)`` it is ``sqrt(a_t)`` up to noise of order ``1 / |x_0|``; means over all pixels of an image
-    are taken out channel by channel.
-
-    Parameters
-    ----------
-    latents, images : Tensor
-        ``(n, C, H, W)``.
-
-    Returns
-    -------
-    Tensor
-        float64 ``(n,)``.
+    Both are ``(n, C, H, W)``, taken without their means over the pixels of each channel. Under ``q(x_t | x_0)`` it is
+    ``sqrt(a_t)`` up to noise of order ``1 / |x_0|``.
     """
     z, x = (check_batch(name, v).double() for name, v in (("latents", latents), ("images", images)))
     if z.shape != x.shape:

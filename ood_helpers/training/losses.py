@@ -16,12 +16,17 @@ from itertools import pairwise
 
 import torch
 
-from .. import spend
+from .. import FrozenModel, network_of, spend
 from ..checks import check_choice, check_images, check_integer
 
 LOSSES = ("simple", "vlb", "hybrid")
 HYBRID_WEIGHT = 1e-3
 HALF_BIN = 1 / 255  # half the distance of two gray levels in [-1, 1]
+
+
+def stream_of_step(seed: int, step: int) -> torch.Generator:
+    """Return the random stream of one step of a training: so step ``k`` depends on ``(seed, k)`` alone."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 def noised(images: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.Tensor:
@@ -43,20 +48,12 @@ def training_loss(
     Parameters
     ----------
     kind : {"simple", "vlb", "hybrid"}
-        ``vlb`` and the second part of ``hybrid`` estimate the whole sum of ``T`` terms, in bits per dimension.
+        ``vlb`` and the second part of ``hybrid``, which takes learned variances or raises a ValueError, estimate the
+        whole sum of ``T`` terms, in bits per dimension.
     output : Tensor
         ``(B, C, H, W)``, the network's eps; or ``(B, 2 C, H, W)`` with learned variances.
-    images, eps : Tensor
-        ``(B, C, H, W)``: ``x_0`` in ``[-1, 1]`` and the noise that `noised` it.
-    t : Tensor
-        Integer ``(B,)``.
-    alphas_cumprod : Tensor
-        float64 ``(T,)``.
-
-    Raises
-    ------
-    ValueError
-        If the kind is unknown, or ``hybrid`` is asked of a network without learned variances.
+    images, eps, t, alphas_cumprod : Tensor
+        ``x_0`` in ``[-1, 1]`` and the noise that `noised` it, ``(B, C, H, W)``; integer ``(B,)``; float64 ``(T,)``.
     """
     check_choice("kind", kind, LOSSES)
     if kind == "vlb":
@@ -78,10 +75,13 @@ def bound_term(
 
     With learned variances (``output`` of ``2 C`` channels, the second half ``v``) the model's log variance is
     ``w log beta_t + (1 - w) log beta~_t`` with ``w = (v + 1) / 2`` [Nichol & Dhariwal 2021, Eq. 15]; without, it is the
-    posterior's, ``beta~_t``. Parameters as for `training_loss`.
+    posterior's, ``beta~_t``; its logarithm at ``t = 0``, where it is 0, is that of ``t = 1``, as in improved DDPM.
     """
-    channels = images.shape[1]
-    log_beta, log_posterior, gain = _coefficients(t, alphas_cumprod, images)
+    channels, first = images.shape[1], t.clamp(min=1)
+    here, before, a, a_before = (_at(s, alphas_cumprod, images) for s in (t, t - 1, first, first - 1))
+    beta, posterior = 1 - here / before, (1 - a / a_before) * (1 - a_before) / (1 - a)
+    gain = beta / ((1 - here) * here / before).sqrt()  # from an error of the noise to one of the mean
+    log_beta, log_posterior, gain = (x.to(images.dtype) for x in (beta.log(), posterior.log(), gain))
     log_model = log_posterior
     if output.shape[1] == 2 * channels:
         weight = (output[:, channels:] + 1) / 2
@@ -104,7 +104,7 @@ def prior_term(images: torch.Tensor, alphas_cumprod: torch.Tensor) -> torch.Tens
 
 @torch.no_grad()
 def variational_bound(
-    model,
+    model: FrozenModel,
     images: torch.Tensor,
     *,
     learned: bool = True,
@@ -113,11 +113,10 @@ def variational_bound(
     last: int = 10,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Estimate the whole bound of each image, an upper bound of ``-log2 p(x)``, in bits per dimension.
+    """Estimate the whole bound of each image, ``(n,)``, an upper bound of ``-log2 p(x)``, in bits per dimension.
 
     The first terms are all evaluated, and the last, which are large where a cosine schedule falls off; of the others
-    one in each of ``strata`` equal stretches of timesteps, drawn at random, stands for its stretch: an unbiased
-    estimate.
+    one in each of ``strata`` equal stretches of timesteps, drawn at random, stands for its stretch: it is unbiased.
 
     Parameters
     ----------
@@ -131,11 +130,6 @@ def variational_bound(
     generator : torch.Generator, optional
         Of noise and timesteps, by default torch's global one.
 
-    Returns
-    -------
-    Tensor
-        ``(n,)``.
-
     Raises
     ------
     TypeError, ValueError
@@ -147,50 +141,27 @@ def variational_bound(
     levels = (images + 1) * 127.5
     if (levels - levels.round()).abs().max() > 0.01:
         raise ValueError("images: got values between gray levels, expected k / 127.5 - 1 for k = 0 ... 255")
-    table = model.alphas_cumprod.to(model.device)
+    table, network = model.alphas_cumprod.to(model.device), network_of(model)
     first, strata = check_integer("first", first, 1), check_integer("strata", strata, 1)
     check_integer("first + strata + last", first + strata + check_integer("last", last, 0), 2, len(table))
     edges = torch.linspace(first, len(table) - last, strata + 1).round().long().tolist()
     single = [*range(first), *range(len(table) - last, len(table))]
-    stretches = [(t, t + 1) for t in single] + list(pairwise(edges))
     total = prior_term(images, table)
-    for low, high in stretches:
+    for low, high in [(t, t + 1) for t in single] + list(pairwise(edges)):
         t = torch.randint(low, high, (len(images),), generator=generator).to(model.device)
         eps = torch.randn(images.shape, generator=generator, dtype=images.dtype).to(model.device)
-        output = _output(model, noised(images, eps, t, table), t)
+        x = noised(images, eps, t, table)
+        if network is None:
+            output = model.predict(x, t.double())
+        else:
+            spend(len(x) * model.operations)
+            output = network(x, t).sample.to(x.dtype)
         output = output if learned else output[:, : images.shape[1]]
         total = total + (high - low) * bound_term(output, images, eps, t, table)
     return total.to(origin)
 
 
-def _output(model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """All that a network says, learned variances included; a closed form says its noise."""
-    network = getattr(model.predictor, "network", None)
-    if network is None:
-        return model.predict(x, t.double())
-    spend(len(x) * model.operations)
-    return network(x, t).sample.to(x.dtype)
-
-
-def _coefficients(t, alphas_cumprod, like):
-    """``log beta_t``, ``log beta~_t`` and the factor from an error of the noise to one of the mean.
-
-    At ``t = 0``, where ``beta~`` is 0, its logarithm is that of ``t = 1``, as in improved DDPM. Differences
-    are formed in float64.
-    """
-    here, before = _at(t, alphas_cumprod, like), _at(t - 1, alphas_cumprod, like)
-    beta = 1 - here / before
-    gain = beta / ((1 - here) * here / before).sqrt()
-    log_posterior = _posterior_variance(t.clamp(min=1), alphas_cumprod, like).log()
-    return tuple(value.to(like.dtype) for value in (beta.log(), log_posterior, gain))
-
-
-def _posterior_variance(t, alphas_cumprod, like) -> torch.Tensor:
-    here, before = _at(t, alphas_cumprod, like), _at(t - 1, alphas_cumprod, like)
-    return (1 - here / before) * (1 - before) / (1 - here)
-
-
-def _log_likelihood(images, mean, log_variance) -> torch.Tensor:
+def _log_likelihood(images: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """Log probability of the gray level that a value stands for; the outermost levels take all that lies beyond."""
     width = (0.5 * log_variance).exp()
     above = torch.special.ndtr((images - mean + HALF_BIN) / width).masked_fill(images > 1 - HALF_BIN, 1.0)
@@ -198,7 +169,7 @@ def _log_likelihood(images, mean, log_variance) -> torch.Tensor:
     return (above - below).clamp_min(1e-12).log()
 
 
-def _at(t, alphas_cumprod, like) -> torch.Tensor:
+def _at(t: torch.Tensor, alphas_cumprod: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """``a_t`` in float64, ``(B, 1, 1, 1)``; 1 for the clean image, ``t = -1``."""
     a = torch.where(t < 0, 1.0, alphas_cumprod.to(like.device)[t.clamp(min=0)])
     return a[:, None, None, None]

@@ -1,4 +1,4 @@
-"""Training of the toy models: noise prediction on a drawn domain, by the losses of `kernels.losses`.
+"""Training of the toy models: noise prediction on a drawn domain.
 
 The batch and the noise of step ``k`` depend on ``(seed, k)`` alone, so an interrupted run that is started again
 continues on the very path that it was on.
@@ -21,21 +21,12 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
-from .. import (
-    FrozenModel,
-    alphas_cumprod,
-    freeze,
-    fresh_images,
-    gradient_operations,
-    has_bfloat16_units,
-    load_domain,
-    save_sheet,
-    spend,
-)
-from ..checks import check_integer
+import ood_helpers as ood
+
+from ..checks import check_choice, check_device, check_integer
 from ..files import write_whole
 from .card import assess, write_card
-from .losses import noised, training_loss
+from .losses import noised, stream_of_step, training_loss
 
 TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
 
@@ -44,44 +35,23 @@ TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from eve
 class Recipe:
     """Everything that decides what a toy model becomes.
 
-    Attributes
-    ----------
-    domain : str
-        The drawn domain that the model sees, and the only one.
-    schedule : {"linear", "cosine"}
-        Noise schedule over ``T = 1000`` steps.
-    channels : tuple of int
-        Widths of the U-Net's levels; self-attention sits on the coarsest. One block a level of 16, 32, 64 and 128
-        channels makes 1.0 GFLOP for an evaluation. For the same operations, a fifth level (0.98 GFLOP) or 96 channels
-        on the coarsest (0.85) brought nothing: held-out losses of 0.083 and 0.080, Frechet distances of 41 and 44.
-    images, size, seed : int
-        The training set: how many pictures, how large, and the seed that draws them.
-    steps, batch : int
-        Optimizer steps and images per step. Many small steps do better than few large ones: for the same operations,
-        360 steps of 32 dogs, 720 of 16 and 1,440 of 8 end at a held-out loss of 0.084, 0.052 and 0.035, and 60 samples
-        at a Frechet distance of 41, 8.0 and 0.9.
-    learning_rate, warmup, decay : float, int, int
-        Peak of the cosine learning-rate schedule, the steps that lead to it, and the step at which it would reach 0,
-        the last one at the earliest.
-    ema_decay : float
-        Decay of the moving average of the weights; the average is what is saved.
-    learn_sigma : bool
-        Learn the variances of the reverse steps as well, by the hybrid loss of improved DDPM.
+    Many small steps do better than few large ones: for the same operations, 360 steps of 32 dogs, 720 of 16 and 1,440
+    of 8 end at Frechet distances of 41, 8.0 and 0.9. A fifth level or 96 channels on the coarsest brought nothing.
     """
 
-    domain: str = "dog"
-    schedule: str = "linear"
-    channels: tuple[int, ...] = (16, 32, 64, 128)
+    domain: str = "dog"  # the drawn domain that the model sees, and the only one
+    schedule: str = "linear"  # or "cosine", over T = 1000 steps
+    channels: tuple[int, ...] = (16, 32, 64, 128)  # one block a level, self-attention on the coarsest: 1.0 GFLOP
     images: int = 20_000
     size: int = 64
-    seed: int = TRAINING_SEED
+    seed: int = TRAINING_SEED  # draws the pictures, the first weights and every batch
     steps: int = 6_000
     batch: int = 8
-    learning_rate: float = 6e-4
-    warmup: int = 200
-    decay: int = 6_600
-    ema_decay: float = 0.999
-    learn_sigma: bool = False
+    learning_rate: float = 6e-4  # peak of its cosine schedule
+    warmup: int = 200  # steps that lead to the peak
+    decay: int = 6_600  # step at which the rate would reach 0, the last one at the earliest
+    ema_decay: float = 0.999  # of the moving average of the weights, which is what is saved
+    learn_sigma: bool = False  # learn the variances of the reverse steps, by the hybrid loss of improved DDPM
 
 
 RECIPES = {
@@ -95,54 +65,51 @@ RECIPES = {
 
 
 def build_network(recipe: Recipe) -> UNet2DModel:
-    """Return the untrained U-Net of a recipe: one block a level, self-attention at the coarsest level."""
+    """Return the U-Net of a recipe with its first weights, which the recipe's seed draws."""
     plain = len(recipe.channels) - 1
-    return UNet2DModel(
-        sample_size=recipe.size,
-        in_channels=3,
-        out_channels=6 if recipe.learn_sigma else 3,
-        layers_per_block=1,
-        block_out_channels=recipe.channels,
-        down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
-        up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
-        attention_head_dim=32,
-        norm_num_groups=16,
-    )
-
-
-def untrained(name: str) -> FrozenModel:
-    """Return the model of a recipe as it is before its first training step: a control for what training brings."""
-    recipe = RECIPES[name]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = build_network(recipe)
-    return freeze(network, build_scheduler(recipe), f"untrained {name}")
+        torch.default_generator.manual_seed(recipe.seed)
+        return UNet2DModel(
+            sample_size=recipe.size,
+            in_channels=3,
+            out_channels=6 if recipe.learn_sigma else 3,
+            layers_per_block=1,
+            block_out_channels=recipe.channels,
+            down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
+            up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
+            attention_head_dim=32,
+            norm_num_groups=16,
+        )
 
 
 def build_scheduler(recipe: Recipe) -> DDPMScheduler:
-    """Return the schedule as `diffusers` writes it down.
-
-    ``clip_sample`` is for those who sample with `DDPMPipeline`, as DDPM does; the walks of this package never clip.
-    """
+    """Return the schedule as `diffusers` writes it down."""
     name = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[recipe.schedule]
     variance = "learned_range" if recipe.learn_sigma else "fixed_small"
+    # clip_sample is for those who sample with DDPMPipeline, as DDPM does; the walks of this package never clip
     return DDPMScheduler(num_train_timesteps=1000, beta_schedule=name, variance_type=variance, clip_sample=True)
+
+
+def untrained(name: str) -> ood.FrozenModel:
+    """Return the model of a recipe as it is before its first training step: a control for what training brings."""
+    check_choice("name", name, RECIPES)
+    return ood.freeze(build_network(RECIPES[name]), build_scheduler(RECIPES[name]), f"untrained {name}")
 
 
 def pictures_as_bytes(domain: str, n: int, size: int, seed: int) -> torch.Tensor:
     """Draw pictures to train on, uint8 ``(n, 3, size, size)``."""
-    return load_domain(domain, n, size, seed).add_(1).mul_(127.5).round_().byte()
+    return ood.load_domain(domain, n, size, seed).add_(1).mul_(127.5).round_().byte()
 
 
 def batch_at(step: int, pictures: torch.Tensor, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the images in ``[-1, 1]``, the noise and the timesteps of one step, a function of ``(seed, step)``."""
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    chosen = torch.randint(len(pictures), (recipe.batch,), generator=generator)
-    mirrored = torch.rand(recipe.batch, generator=generator) < 0.5
+    stream = stream_of_step(recipe.seed, step)
+    chosen = torch.randint(len(pictures), (recipe.batch,), generator=stream)
+    mirrored = torch.rand(recipe.batch, generator=stream) < 0.5
     images = pictures[chosen].float() / 127.5 - 1
     images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-    eps = torch.randn(images.shape, generator=generator)
-    return images, eps, torch.randint(1000, (recipe.batch,), generator=generator)
+    eps = torch.randn(images.shape, generator=stream)
+    return images, eps, torch.randint(1000, (recipe.batch,), generator=stream)
 
 
 def train(
@@ -162,39 +129,29 @@ def train(
     name : str
         A key of ``RECIPES``.
     output : path
-        Folder for the pipeline, its training record and its checkpoint.
+        Folder for the pipeline, its training record and its checkpoint; it is returned, for `load_model`.
     device : str, optional
         ``"cuda"`` or ``"cpu"``; by default the GPU if there is one.
-    save_every : int
-        Steps between two checkpoints.
-    card_images : int
-        Samples by which the model card tells the distance to held-out pictures.
+    save_every, card_images : int
+        Steps between two checkpoints, and samples by which the card tells the distance to held-out pictures.
     progress : bool
         Show a bar.
     **changes
         Fields of `Recipe` to change, such as ``steps=100``.
 
-    Returns
-    -------
-    Path
-        The folder, readable by ``DDPMPipeline.from_pretrained`` and `load_model`.
-
     Raises
     ------
-    ValueError
-        If the name is unknown, or the folder holds a run of another recipe.
+    TypeError, ValueError
+        If the name, a field or the device is unknown, or the folder holds a run of another recipe.
     """
-    if name not in RECIPES:
-        raise ValueError(f"name: got {name!r}, expected one of {', '.join(RECIPES)}")
-    recipe = replace(RECIPES[name], **changes)
+    check_choice("name", name, RECIPES)
+    recipe, where = replace(RECIPES[name], **changes), check_device("device", device)
     for field in ("images", "size", "steps", "batch"):
         check_integer(field, getattr(recipe, field), 1)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    torch.manual_seed(recipe.seed)
-    network = build_network(recipe).to(device)
+    network = build_network(recipe).to(where)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
     schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup, max(recipe.decay, recipe.steps))
     average = EMAModel(network.parameters(), decay=recipe.ema_decay)
@@ -202,23 +159,22 @@ def train(
     start = {"recipe": asdict(recipe), "step": 0, "seconds": 0.0, "operations": 0.0, "loss": []}
     record = _resume(output, parts, recipe) or start
 
-    table, kind = alphas_cumprod(recipe.schedule).to(device), "hybrid" if recipe.learn_sigma else "simple"
+    table, kind = ood.alphas_cumprod(recipe.schedule).to(where), "hybrid" if recipe.learn_sigma else "simple"
     todo = range(record["step"], recipe.steps)
     pictures = pictures_as_bytes(recipe.domain, recipe.images, recipe.size, recipe.seed) if todo else None
-    lower = has_bfloat16_units(device)  # without such units bfloat16 is many times slower than float32
+    lower = ood.has_bfloat16_units(where)  # without such units bfloat16 is many times slower than float32
     shape = (recipe.batch, 3, recipe.size, recipe.size)
-    each = gradient_operations(network, torch.empty(shape), torch.zeros(recipe.batch))
+    each = ood.gradient_operations(network, torch.empty(shape), torch.zeros(recipe.batch))
     running, since = [], time.perf_counter()
-    for step in tqdm(
-        todo, initial=record["step"], total=recipe.steps, desc=name, disable=not progress, file=sys.stderr
-    ):
-        images, eps, t = (part.to(device) for part in batch_at(step, pictures, recipe))
+    bar = {"initial": record["step"], "total": recipe.steps, "desc": name, "disable": not progress, "file": sys.stderr}
+    for step in tqdm(todo, **bar):
+        images, eps, t = (part.to(where) for part in batch_at(step, pictures, recipe))
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=lower):
+        with torch.autocast(where.type, torch.bfloat16, enabled=lower):
             predicted = network(noised(images, eps, t, table), t).sample
         loss = training_loss(kind, predicted.float(), images, eps, t, table)
         loss.backward()
-        spend(each)
+        ood.spend(each)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -239,9 +195,10 @@ def export(network: UNet2DModel, name: str, recipe: Recipe, record: dict, output
     """Write the averaged weights in half precision, the schedule, the record, a sheet of samples and the model card."""
     scheduler = build_scheduler(recipe)
     DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
-    model = freeze(network.float(), scheduler, name)
-    walk = {"generator": torch.Generator().manual_seed(0), "progress": False}
-    save_sheet(fresh_images(model, 40, precision="float32", **walk), output / "samples.png")
+    model = ood.freeze(network.float(), scheduler, name)
+    stream = torch.Generator().manual_seed(0)
+    samples = ood.fresh_images(model, 40, precision="float32", generator=stream, progress=False)
+    ood.save_sheet(samples, output / "samples.png")
     record = {
         **record,
         "evaluation_operations": model.operations,
@@ -249,13 +206,12 @@ def export(network: UNet2DModel, name: str, recipe: Recipe, record: dict, output
         "diffusers": diffusers.__version__,
         "held_out": assess(model, recipe.domain, card_images),
     }
-    (output / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_whole(output / "training.json", (json.dumps(record, indent=1) + "\n").encode())
     write_card(output, name, network.num_parameters())
     return output
 
 
 def _save(output: Path, parts: dict, record: dict) -> None:
-    """Replace the checkpoint in one move, so that a kill at any moment leaves a whole one."""
     content = io.BytesIO()
     torch.save({**{key: part.state_dict() for key, part in parts.items()}, "record": record}, content)
     write_whole(output / "checkpoint.pt", content.getvalue())
@@ -266,10 +222,11 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
     if not (output / "checkpoint.pt").exists():
         return None
     state = torch.load(output / "checkpoint.pt", weights_only=True)
-    if _course(state["record"]["recipe"]) != _course(asdict(recipe)):
-        raise ValueError(f"output: {output} holds a run of {state['record']['recipe']}, expected {asdict(recipe)}")
-    if state["record"]["step"] > recipe.steps:
-        raise ValueError(f"steps: got {recipe.steps}, but {output} holds a run of {state['record']['step']} steps")
+    kept, step = state["record"]["recipe"], state["record"]["step"]
+    if _course(kept) != _course(asdict(recipe)):
+        raise ValueError(f"output: {output} holds a run of {kept}, expected {asdict(recipe)}")
+    if step > recipe.steps:
+        raise ValueError(f"steps: got {recipe.steps}, but {output} holds a run of {step} steps")
     for key, part in parts.items():
         part.load_state_dict(state[key])
     return {**state["record"], "recipe": asdict(recipe)}
@@ -277,9 +234,5 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
 
 def _course(recipe: dict) -> dict:
     """What decides the path of a run, whatever its length: a longer run passes through the shorter one's end."""
-    return {
-        **recipe,
-        "channels": tuple(recipe["channels"]),
-        "steps": None,
-        "decay": max(recipe["decay"], recipe["steps"]),
-    }
+    same = {"channels": tuple(recipe["channels"]), "steps": None, "decay": max(recipe["decay"], recipe["steps"])}
+    return {**recipe, **same}

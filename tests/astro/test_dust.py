@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ood_helpers.astro.dust import around, clark_evans, dust_statistics, find_stars, power_spectrum, spectral_slope
-from ood_helpers.domains import drawn
+import ood_helpers as ood
+from ood_helpers import dust_maps
+from ood_helpers.astro.dust import around, clark_evans, dust_statistics, find_stars, power_of_rings, spectral_slope
 
 pytest.importorskip("photutils")
 
@@ -35,7 +36,7 @@ def test_the_slope_does_not_depend_on_unit_or_background():
 
 def test_a_wave_has_its_power_at_its_wave_number():
     x = np.arange(64) / 64
-    k, power = power_spectrum(np.cos(2 * np.pi * 9 * x)[None, None, :] * np.ones((1, 64, 1)))
+    k, power = power_of_rings(np.cos(2 * np.pi * 9 * x)[None, None, :] * np.ones((1, 64, 1)))
     assert k[power[0].argmax()] == 9
 
 
@@ -82,7 +83,7 @@ def test_a_ring_is_measured_in_decades():
 
 
 def radiation(n=40, seed=5):
-    return torch.from_numpy(drawn.dust_maps(range(n), 64, seed))
+    return torch.from_numpy(dust_maps(range(n), 64, seed))
 
 
 def test_drawn_fields_have_the_physics_that_was_drawn():
@@ -96,7 +97,7 @@ def test_drawn_fields_have_the_physics_that_was_drawn():
 def test_stars_of_drawn_fields_are_found_unless_they_touch():
     """Nine of ten sources lie within 1.5 pixels of a star; of stars farther than 6 pixels from any other, four in five
     are found."""
-    flux, labels = drawn.dust_maps(range(60), 64, 5), drawn.parameters("radiation", range(60), 5)
+    flux, labels = dust_maps(range(60), 64, 5), ood.domain_parameters("radiation", 60, 5)
     true, alone, seen = [], 0, 0
     for k in range(60):
         count = labels["stars"][k]

@@ -11,7 +11,7 @@ import torch
 import ood_helpers as ood
 from ood_helpers.astro import fits as maps_module
 from ood_helpers.astro.bands import Stretch, to_flux
-from ood_helpers.astro.fits import folder_stretch, load_maps, map_files, read_map, save_stretch, write_map
+from ood_helpers.astro.fits import folder_stretch, load_maps, read_map, save_stretch, write_map
 from ood_helpers.domains import domain_fingerprint
 
 fits = pytest.importorskip("astropy.io.fits")
@@ -159,7 +159,7 @@ def test_a_folder_of_maps_is_a_domain_and_its_pictures_give_the_maps_back(tmp_pa
     torch.testing.assert_close(read_map(files[2]).flux, flux[2])
     before = domain_fingerprint(tmp_path)
     save_stretch(tmp_path, Stretch((3e4, 4e3, 201.0), 0.01, "per-band"))
-    assert len(map_files(tmp_path)) == 5 and domain_fingerprint(tmp_path) != before
+    assert len(ood.open_folder(tmp_path).files) == 5 and domain_fingerprint(tmp_path) != before
 
 
 def test_without_a_file_the_stretch_is_fitted_to_the_folder_and_stays_when_saved(tmp_path):
@@ -241,7 +241,7 @@ def test_a_folder_holds_images_or_maps(tmp_path):
     with pytest.raises(ValueError, match="holds images and FITS files, expected either"):
         ood.load_domain(tmp_path, n=1, size=16)
     (tmp_path / "a.png").unlink()
-    with pytest.raises(ValueError, match="got 2, expected at most 1, the number of maps"):
+    with pytest.raises(ValueError, match="got 2, expected at most 1, the number of FITS files"):
         ood.load_domain(tmp_path, n=2, size=16)
 
 
@@ -490,8 +490,8 @@ def test_compressed_files_are_read_and_found(tmp_path):
     (tmp_path / "b.fits.bz2").write_bytes(bz2.compress(file.read_bytes()))
     hdu = fits.CompImageHDU(flux, fits.getheader(file), compression_type="GZIP_2", quantize_level=0)
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "c.fits.fz")
-    assert len(map_files(tmp_path)) == 4
-    for found in map(read_map, map_files(tmp_path)):
+    assert len(ood.open_folder(tmp_path).files) == 4
+    for found in map(read_map, ood.open_folder(tmp_path).files):
         np.testing.assert_array_equal(found.flux.flip(1), flux)
         assert found.bands == (250.0, 24.0, 4.5) and found.pixel_scale == pytest.approx(6.0)
     hdu = fits.CompImageHDU(np.zeros((3, 512, 512), np.int16), fits.Header({**CARDS, "BLANK": -9}))
@@ -538,7 +538,9 @@ def test_maps_that_are_not_asked_for_do_not_block_a_folder(tmp_path):
     assert ood.load_domain(tmp_path, 1, 32, start=order.index("b"), blank=0.0).eq(-1).all()
     with pytest.raises(ValueError, match=r"c\.fits.*cannot be read"):
         ood.load_domain(tmp_path, 1, 32, start=order.index("c"), blank=0.0)
-    with pytest.raises(ValueError, match="expected None, except for a folder of FITS files"):
+    with pytest.raises(
+        TypeError, match=r"blank: got 0\.0, expected no such option for 'dog' \(blank is one for a folder"
+    ):
         ood.load_domain("dog", 1, 32, blank=0.0)
 
 

@@ -9,9 +9,9 @@ import ood_helpers as ood
 from ood_helpers.baselines.asyrp import (
     Asyrp,
     Interval,
+    _predictions,
     asymmetric_ddim,
     asyrp_denoise,
-    load_asyrp,
     new_block,
     shifted,
     train_asyrp,
@@ -37,7 +37,7 @@ def test_the_loss_falls_and_the_network_stays_bit_by_bit(model, domains, embed):
     assert sum(trained.losses[-levels:]) < 0.8 * sum(trained.losses[:levels])
     assert trained.model is model and fingerprint(model) == before
     assert not any(p.requires_grad or p.grad is not None for p in model.predictor.network.parameters())
-    start = new_block(model, 0).state_dict()
+    start = new_block(model.predictor.network, 0).state_dict()
     assert all(not torch.equal(start[key], value) for key, value in trained.block.state_dict().items())
 
 
@@ -47,7 +47,7 @@ def test_its_first_losses_are_those_of_the_walk_by_hand(model, domains, embed):
     direction = image_direction(embed, sources, targets)
     common = {"direction": direction, "embed": embed, "batch_size": 2, "l1_weight": 0.5, **SHORT}
     trained = train_asyrp(model, sources, steps=2, learning_rate=1e-30, **common)
-    block, table = new_block(model, 0), model.alphas_cumprod
+    block, table = new_block(model.predictor.network, 0), model.alphas_cumprod
     x = plain = ood.invert(model, sources[:2], t=500, steps=6, **QUIET)
     stops = [500, 417, 333]  # the first of the six equal steps from 500 to the image
     for step, (here, there) in enumerate(pairwise(stops)):
@@ -100,13 +100,13 @@ def test_a_trained_block_leads_the_images_along(model, domains, embed):
 def test_after_the_context_the_network_predicts_as_before(model):
     x, t = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([300.0, 300.0])
     before = model.eps(x, t)
-    with shifted(model.predictor.network, new_block(model)):
+    with shifted(model.predictor.network, new_block(model.predictor.network)):
         assert not torch.equal(model.eps(x, t), before)
     assert torch.equal(model.eps(x, t), before)
 
 
 def test_a_block_that_shifts_nothing_is_the_plain_walk(model, domains):
-    block = new_block(model)
+    block = new_block(model.predictor.network)
     torch.nn.init.zeros_(block.leave.weight)
     torch.nn.init.zeros_(block.leave.bias)
     interval = Interval(t=500, t_edit=200, t_boost=0)
@@ -130,7 +130,7 @@ def test_the_step_takes_the_image_from_one_noise_and_the_direction_from_the_othe
 
 
 def test_noise_comes_below_t_boost_alone_and_by_the_generator(model, domains):
-    block = new_block(model)
+    block = new_block(model.predictor.network)
     latents = ood.invert(model, domains[0][:3], t=500, steps=6, **QUIET)
 
     def denoised(t_boost, seed):
@@ -141,20 +141,29 @@ def test_noise_comes_below_t_boost_alone_and_by_the_generator(model, domains):
     assert torch.equal(denoised(300, 0), denoised(300, 0)) and not torch.equal(denoised(300, 0), denoised(300, 1))
 
 
-def test_the_block_reloads_beside_its_model_and_beside_no_other(model, model_with_variances, domains, embed, tmp_path):
-    trained = train_asyrp(model, *domains, embed=embed, steps=2, **SHORT)
-    again = load_asyrp(model, trained.save(tmp_path / "block"))
-    assert again.interval == INTERVAL and again.losses == trained.losses and again.settings == trained.settings
-    latents = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    both = [
-        asyrp_denoise(one, latents, steps=6, generator=torch.Generator().manual_seed(0), **QUIET)
-        for one in (trained, again)
-    ]
-    assert torch.equal(*both)
-    with pytest.raises(ValueError, match="expected the one that the block"):
-        load_asyrp(model_with_variances, tmp_path / "block")
-    with pytest.raises(FileNotFoundError, match=r"holds no block\.safetensors"):
-        load_asyrp(model, tmp_path)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_in_any_precision_the_block_is_all_that_two_predictions_differ_by(model, domains, precision):
+    """With one that shifts nothing they are the same to the last digit, at every level."""
+    block = new_block(model.predictor.network)
+    torch.nn.init.zeros_(block.leave.weight)
+    torch.nn.init.zeros_(block.leave.bias)
+    eps, edited = _predictions(model, block, precision)
+    for level in generation_levels(model.alphas_cumprod, 500, 5):
+        y = domains[0][:4] / level.scale
+        found = edited(y, level)
+        assert torch.equal(found, eps(y, level)) and found.requires_grad and found.dtype == torch.float32
+
+
+def test_images_do_not_depend_on_the_batch_and_keep_the_latents_dtype(model, domains):
+    asyrp = Asyrp(model, new_block(model.predictor.network), Interval(500, 300, 250))
+    latents = ood.invert(model, domains[0][:5], t=500, steps=6, **QUIET)
+
+    def denoised(latents, **settings):
+        generator = torch.Generator().manual_seed(0)
+        return asyrp_denoise(asyrp, latents, steps=8, generator=generator, **settings, **QUIET)
+
+    torch.testing.assert_close(denoised(latents, batch_size=2), denoised(latents), rtol=0, atol=1e-3)
+    assert denoised(latents.double()).dtype == torch.float64
 
 
 def test_bad_input_is_named(model, domains):
@@ -162,5 +171,5 @@ def test_bad_input_is_named(model, domains):
         Interval(t=300, t_edit=400, t_boost=0)
     with pytest.raises(ValueError, match="targets, direction: got both or neither"):
         train_asyrp(model, domains[0], steps=1, **SHORT)
-    with pytest.raises(TypeError, match="has no bottleneck"):
+    with pytest.raises(TypeError, match="has no network"):
         train_asyrp(ood.gaussian_model(0.0, 1.0, image_shape=(3, 16, 16)), *domains, steps=1, **SHORT)

@@ -6,12 +6,13 @@ import sys
 import pytest
 import torch
 
+from ood_helpers import load_scorer
 from ood_helpers.baselines.embedding import (
+    SHIPPED,
     ClipEmbedding,
     direction_loss,
     image_direction,
     scorer_embedding,
-    text_direction,
     unit,
 )
 
@@ -50,6 +51,12 @@ def test_gradients_reach_the_images_and_nothing_else(domains):
     assert x.grad.abs().sum() > 0 and source.grad is None
     (scorer,) = (cell.cell_contents for cell in embed.__closure__ if isinstance(cell.cell_contents, torch.nn.Module))
     assert all(p.grad is None for p in scorer.parameters())
+
+
+def test_an_embedding_moves_no_scorer_but_its_own():
+    before, embed = load_scorer(SHIPPED), scorer_embedding(device="meta")
+    assert embed(torch.zeros(1, 3, 64, 64)).device.type == "meta"
+    assert {scorer.head.weight.device.type for scorer in (before, load_scorer(SHIPPED))} == {"cpu"}
 
 
 WORDS = ("a", "dog", "photo", "of", "church")
@@ -91,7 +98,7 @@ def test_clip_embeds_images_and_prompts(tiny_clip, domains):
     theirs = tiny_clip.clip.get_image_features(pixel_values=((images + 1) / 2 - mean) / std)
     theirs = getattr(theirs, "pooler_output", theirs)
     torch.testing.assert_close(tiny_clip(images), theirs, atol=1e-5, rtol=1e-4)
-    direction = text_direction(tiny_clip, ["a dog", "photo of a dog"], ["a church"])
+    direction = tiny_clip.direction(["a dog", "photo of a dog"], ["a church"])
     assert direction.shape == (16,) and direction.norm().item() == pytest.approx(1)
     x = images.clone().requires_grad_()
     tiny_clip(x).sum().backward()

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from diffusers import DDPMPipeline
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import ood_helpers as ood
+from ood_helpers.baselines.tuning import descend
 from ood_helpers.baselines.vanilla import batch_at, fine_tune
 from ood_helpers.models.frozen import fingerprint
 
@@ -17,7 +19,7 @@ def test_the_loss_falls_and_the_given_model_stays_as_it_is(model, domains):
     assert sum(tuned.losses[-10:]) < 0.6 * sum(tuned.losses[:10])
     assert fingerprint(model) == before != fingerprint(tuned.model)
     assert not any(p.requires_grad or p.grad is not None for p in model.predictor.network.parameters())
-    assert len(tuned.losses) == 60 and tuned.seconds > 0
+    assert len(tuned.losses) == 60
 
 
 def test_what_it_generates_comes_nearer_to_the_new_domain(model, domains):
@@ -92,6 +94,30 @@ def test_a_watcher_sees_the_model_at_the_start_and_on_the_way(model, domains):
 def test_the_budget_in_operations_ends_the_descent(model, domains):
     tuned = fine_tune(model, domains[1], operations=1.0, **QUIET)
     assert len(tuned.losses) == 1  # the step that exceeds the budget is finished
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_step_waits_for_the_device_as_often_whatever_the_number_of_weights(count):
+    """What asks a device for a number is `_local_scalar_dense`; the one that `descend` needs comes by a copy."""
+
+    class Asked(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.number += func is torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(count)]
+    optimizer = torch.optim.SGD(weights, lr=0.1)
+    with Asked() as asked:
+        losses, _ = descend("any", optimizer, lambda _: sum(w.square().sum() for w in weights), 5, None, False)
+    assert len(losses) == 5 and losses[-1] < losses[0] and asked.number == 0
+
+
+def test_a_last_step_that_leads_to_infinity_is_an_error_too():
+    weight = torch.nn.Parameter(torch.ones(3))
+    with pytest.raises(FloatingPointError, match="any: step 1 gave NaN or infinity"):
+        descend("any", torch.optim.SGD([weight], lr=1e30), lambda _: 1e10 * weight.sum(), 1, None, False)
 
 
 def test_bad_input_is_named(model, model_with_variances, domains):

@@ -9,6 +9,8 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
+import ood_helpers
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -284,8 +286,9 @@ def texts(rows):
 
 def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_its_chapter(chapters):
     measured, known = chapters.claims.measured, chapters.claims.CLAIMS
-    chapters.write("first", measured("svm-separable", True, "0.99"), measured("observation-2", True, "60° & more"))
-    chapters.write("second", measured("observation-2", False, "52°", when="copies are few"))
+    first = measured("svm-separable", "holds", "0.99"), measured("observation-2", "holds", "60° & more")
+    chapters.write("first", *first)
+    chapters.write("second", measured("observation-2", "fails", "52°", when="copies are few"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
     assert status == 0 and texts(rows) == [
@@ -298,7 +301,7 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
 
 
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
-    chapters.write("first", chapters.claims.proved("lemma-d3", True, "0.01"))
+    chapters.write("first", chapters.claims.proved("lemma-d3", "holds", "0.01"))
     chapters.write("second")
     status, rows = chapters.build()
     assert status == 0 and len(rows) == 1
@@ -308,10 +311,10 @@ def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_le
 
 def test_the_claims_page_follows_a_notebook_that_changes(chapters):
     measured = chapters.claims.measured
-    chapters.write("first", measured("pixels-75", True, "75°"))
-    chapters.write("second", measured("pixels-75", True, "74°"))
+    chapters.write("first", measured("pixels-75", "holds", "75°"))
+    chapters.write("second", measured("pixels-75", "holds", "74°"))
     assert [row[3] for row in texts(chapters.build()[1])] == ["75°", "74°"]
-    chapters.write("first", measured("pixels-75", False, "52°"))
+    chapters.write("first", measured("pixels-75", "fails", "52°"))
     status, rows = chapters.build()
     assert status == 0 and [row[2:4] for row in texts(rows)] == [["measured: fails", "52°"], ["measured: holds", "74°"]]
     assert chapters.build()[0] == 0
@@ -320,7 +323,7 @@ def test_the_claims_page_follows_a_notebook_that_changes(chapters):
 def test_a_verdict_on_an_unknown_claim_fails_the_build(chapters, monkeypatch):
     chapters.write("second")
     monkeypatch.setitem(chapters.claims.CLAIMS, "lemma-z9", chapters.claims.Claim("lemma-z9", "All is well.", "Sec. Z"))
-    chapters.write("first", chapters.claims.proved("lemma-z9", True, "1"))
+    chapters.write("first", chapters.claims.proved("lemma-z9", "holds", "1"))
     monkeypatch.undo()
     status, rows = chapters.build()
     assert status != 0 and rows == []
@@ -328,9 +331,29 @@ def test_a_verdict_on_an_unknown_claim_fails_the_build(chapters, monkeypatch):
 
 @pytest.mark.slow
 def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
-    program = "from ood_helpers.pages import claims\nclaims.report(claims.proved('lemma-d3', True, '0.01'))"
+    program = "from ood_helpers.pages import claims\nclaims.report(claims.proved('lemma-d3', 'holds', '0.01'))"
     chapters.write("first", execute=program)
     chapters.write("second")
     for options in ([], ["-E"]):
         status, rows = chapters.build(mode="cache", options=options)
         assert status == 0 and [row[2:] for row in texts(rows)] == [["proved", "0.01", "The first chapter"]]
+
+
+def test_the_reference_lists_the_names_of_the_stubs_and_no_others():
+    api = extension("api")
+    core = [name for room in api.CORE for name in api.public_names(room)]
+    assert sorted([*core, *api.SATELLITES]) == sorted(ood_helpers.__all__)
+    assert api.public_names("theory") == sorted(ood_helpers.theory.__all__)
+    assert api.entry("ood_helpers", "invert") == [".. autofunction:: ood_helpers.invert"]
+    assert api.entry("ood_helpers", "FrozenModel")[0] == ".. autoclass:: ood_helpers.FrozenModel"
+
+
+def test_the_plan_of_the_house_has_every_room_and_is_drawn_anew_when_it_changes():
+    spec = importlib.util.spec_from_file_location("draw_house", ROOT / "book" / "draw_house.py")
+    plan = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plan)
+    api = extension("api")
+    assert (tuple(plan.CORE), set(plan.SATELLITES)) == (api.CORE, set(api.SATELLITES))
+    rooms = {path.parent.name for path in (ROOT / "ood_helpers").glob("*/__init__.py")}
+    assert rooms == {*plan.CORE, *plan.SATELLITES}
+    assert (ROOT / "book" / "house.svg").read_text() == plan.draw()

@@ -27,10 +27,12 @@ IMPORT_NAMES |= {"IPython": "ipywidgets", "docutils": "sphinx", "huggingface_hub
 
 def requirements(*groups):
     """Return {name: Requirement} of the core dependencies and of the named extras."""
-    lines = [*PROJECT["dependencies"]]
-    for group in groups:
-        lines += PROJECT["optional-dependencies"][group]
-    return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+    found = {}
+    for line in (*PROJECT["dependencies"], *(r for g in groups for r in PROJECT["optional-dependencies"][g])):
+        requirement = Requirement(line)
+        own = requirement.name == PROJECT["name"]  # an extra that takes others along
+        found |= requirements(*requirement.extras) if own else {canonicalize_name(requirement.name): requirement}
+    return found
 
 
 def lock():

@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 import threading
+from inspect import ismodule, isroutine
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
+import ood_helpers
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -42,9 +45,22 @@ def is_external(address):
 
 def test_every_page_of_the_table_of_contents_is_built():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    below = [section["file"] for chapter in chapters for section in chapter.get("sections", ())]
+    files = [toc["root"], *(chapter["file"] for chapter in chapters), *below]
     assert [name for name in files if f"{name}.html" not in PAGES] == []
     assert "index.html" in PAGES
+
+
+def test_every_public_name_is_in_the_reference_with_what_it_is_for():
+    entries = {
+        tag["id"].split(".")[-1]: tag.find_next_sibling("dd")
+        for page in ("book/api.html", "book/api_satellites.html")
+        for tag in article(page)("dt", id=True)
+    }
+    assert {name for name in ood_helpers.__all__ if not ismodule(getattr(ood_helpers, name))} <= entries.keys()
+    told = {name for name, body in entries.items() if body is not None and body.get_text(strip=True)}
+    assert {name for name in ood_helpers.__all__ if isroutine(getattr(ood_helpers, name))} <= told
 
 
 @each_page

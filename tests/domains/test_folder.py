@@ -1,6 +1,7 @@
 """A folder of images: every kind of file in, clean pictures out, and clear words about what cannot be read."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 import ood_helpers as ood
-from ood_helpers.domains import domain_fingerprint
+from ood_helpers.domains import domain_fingerprint, folder, images
 
 RNG = np.random.default_rng(0)
 
@@ -214,3 +215,51 @@ def test_a_damaged_neighbor_is_no_reason_to_refuse_a_deep_image(tmp_path):
     (tmp_path / "b.tif").write_bytes(b"no image")
     seed = next(k for k in range(9) if ood.domain_parameters(tmp_path, 1, k)["file"][0].endswith("a.tif"))
     assert ood.load_domain(tmp_path, 1, 16, seed).mean() == pytest.approx(0, abs=1 / 127)
+
+
+def read_arrays(files, size, folder, *, gain=1.0):
+    """One number a file, times what lies beside them."""
+    beside = folder.path / "scale.txt"
+    scale = float(beside.read_text()) if beside.exists() else 1.0
+    return np.stack([np.full((3, size, size), gain * scale * np.load(file), np.float32) for file in files])
+
+
+@pytest.fixture
+def arrays(monkeypatch):
+    """A reader of another package."""
+    reader = SimpleNamespace(NAME="arrays", SUFFIXES=(".npy",), BESIDE=("scale.txt",), read_files=read_arrays)
+    monkeypatch.setattr(folder, "readers", lambda: (images, reader))
+
+
+def test_a_reader_of_other_files_gets_order_start_and_fingerprint_as_images_do(tmp_path, arrays):
+    for k in range(5):
+        np.save(tmp_path / f"{k}.npy", np.float32(k / 5))
+        flat(tmp_path / "images" / f"{k}.png", 51 * k)
+    (tmp_path / "arrays").mkdir()
+    for file in tmp_path.glob("*.npy"):
+        file.rename(tmp_path / "arrays" / file.name)
+    found, same = (ood.load_domain(tmp_path / kind, 3, 8, seed=4, start=2) for kind in ("arrays", "images"))
+    torch.testing.assert_close(found, same)
+    torch.testing.assert_close(ood.load_domain(tmp_path / "arrays", 5, 8, gain=0.5).max(), torch.tensor(-0.2))
+    with pytest.raises(ValueError, match="at most 5, the number of arrays in"):
+        ood.load_domain(tmp_path / "arrays", 6, 8)
+    before = domain_fingerprint(tmp_path / "arrays")
+    (tmp_path / "arrays" / "scale.txt").write_text("0.5")
+    assert domain_fingerprint(tmp_path / "arrays") != before
+    assert ood.load_domain(tmp_path / "arrays", 5, 8).max() == pytest.approx(-0.2)
+
+
+def test_a_folder_has_one_reader_and_no_option_but_its_own(tmp_path, arrays):
+    np.save(tmp_path / "a.npy", np.float32(0.5))
+    for name, option in ((tmp_path, "blank"), ("dog", "gain"), ("digits", "gain")):
+        with pytest.raises(TypeError, match=rf"^{option}: got 2, expected no such option"):
+            ood.load_domain(name, 1, 8, **{option: 2})
+    assert ood.load_domain(tmp_path, 1, 8, blank=None).eq(0).all()
+    flat(tmp_path / "a.png", 0)
+    with pytest.raises(ValueError, match="holds images and arrays, expected either"):
+        ood.load_domain(tmp_path, 1, 8)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(
+        FileNotFoundError, match=r"name: no images or arrays in .*expected at least one of \.png.*\.npy"
+    ):
+        ood.load_domain(tmp_path / "none", 1, 8)

@@ -62,7 +62,7 @@ def test_its_confidence_is_calibrated():
 def test_features_are_its_last_layer_and_do_not_depend_on_the_batch(pictures):
     scorer, x = load_scorer(), pictures["cat"][:6]
     whole = scorer.features(x)
-    assert whole.shape == (6, scorer.num_features)
+    assert whole.shape == (6, scorer.channels[-1])
     torch.testing.assert_close(scorer.features(x[:1]), whole[:1], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scorer.probabilities(x, batch_size=4), scorer(x).softmax(1), atol=1e-4, rtol=1e-4)
 

@@ -10,7 +10,10 @@ from ood_helpers.models.frozen import FrozenModel
 from ood_helpers.models.schedules import alphas_cumprod
 
 SHAPE = (3, 4, 4)
-GRIDS = {"trailing": "uniform", "leading": [-1, *range(0, 1000, 20)]}
+GRIDS = {
+    "trailing": {"t": 999, "steps": 50, "grid": "uniform"},
+    "leading": {"grid": [-1, *range(0, 1000, 20)]},
+}
 
 
 @pytest.fixture
@@ -47,9 +50,7 @@ def test_denoise_agrees_with_the_ddim_scheduler(model, x, spacing, eta):
     ours = ood.denoise(
         model,
         x,
-        t=999,
-        steps=50,
-        grid=GRIDS[spacing],
+        **GRIDS[spacing],
         eta=eta,
         generator=torch.Generator().manual_seed(7),
         progress=False,
@@ -69,7 +70,7 @@ def test_denoise_agrees_with_the_ddim_scheduler(model, x, spacing, eta):
 @pytest.mark.parametrize("spacing", GRIDS)
 def test_invert_agrees_with_the_inverse_scheduler(model, x, spacing):
     """The inverse scheduler's step, given eps at the level that the state is on: it leaves the choice to its caller."""
-    ours = ood.invert(model, x, t=999, steps=50, grid=GRIDS[spacing], progress=False)
+    ours = ood.invert(model, x, **GRIDS[spacing], progress=False)
     peer = scheduler(DDIMInverseScheduler, spacing)
     theirs, source = x, -1
     for t in peer.timesteps:

@@ -47,6 +47,12 @@ def test_generation_visits_the_same_levels_in_reverse(grid):
     assert generation_levels(LINEAR, 700, 3, grid) == inversion_levels(LINEAR, 700, 3, grid)[::-1]
 
 
+def test_a_sequence_takes_the_place_of_t_and_steps_and_may_agree_with_them():
+    grid = [-1, 3, 40, 700]
+    assert timesteps(inversion_levels(LINEAR, grid=grid)) == timesteps(inversion_levels(LINEAR, 700, 3, grid)) == grid
+    assert inversion_levels(LINEAR) == inversion_levels(LINEAR, 800, 50, "uniform")
+
+
 def test_sigma_and_scale_are_those_of_the_schedule():
     level = inversion_levels(LINEAR, 800, 50, "uniform")[-1]
     a = LINEAR[800].item()
@@ -71,6 +77,9 @@ def test_the_official_grid_by_hand():
         ({"grid": [-1, 5, 5]}, "ascending"),
         ({"grid": [-2, 5]}, "outside"),
         ({"grid": "official", "steps": 1}, "at least 2"),
+        ({"grid": [-1, 5, 9], "t": 800}, "t: got 800 beside a grid that has 9"),
+        ({"grid": [-1, 5, 9.5], "t": 9}, "t: got 9 beside a grid that has 9.5"),
+        ({"grid": [-1, 5, 9], "steps": 50}, "steps: got 50 beside a grid that has 2"),
     ],
 )
 def test_bad_levels_are_named(arguments, message):
@@ -78,7 +87,7 @@ def test_bad_levels_are_named(arguments, message):
         inversion_levels(LINEAR, **arguments)
 
 
-@pytest.mark.parametrize("value", [800.0, "800", True, None])
+@pytest.mark.parametrize("value", [800.0, "800", True])
 def test_t_has_to_be_an_integer(value):
     with pytest.raises(TypeError, match="t: got"):
         inversion_levels(LINEAR, value)

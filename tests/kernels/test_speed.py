@@ -1,7 +1,9 @@
 """A walk neither waits for a device nor compiles twice, and a compiled network predicts what it did before."""
 
+import gc
 import os
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -15,7 +17,6 @@ from ood_helpers.kernels.runtime import sent
 from ood_helpers.kernels.walk import EXPLICIT, SOLVERS, _path
 from ood_helpers.models import frozen
 from ood_helpers.models.loading import freeze, save_model
-from ood_helpers.scale.settings import model_of
 
 SHAPE = (3, 8, 8)
 WALK = {"t": 500, "steps": 3, "precision": "float32", "progress": False}
@@ -126,8 +127,8 @@ def test_a_compiled_model_has_the_same_weights_and_is_saved_like_another(tmp_pat
     assert frozen.fingerprint(model) == frozen.fingerprint(plain)
     save_model(model, tmp_path)
     back = ood.load_model(tmp_path, device="cpu", compile=True)
-    assert back.predictor.compiled and not back.predictor.uncompiled().compiled
-    torch.testing.assert_close(back.predictor.uncompiled()(images(2), torch.ones(2)), plain.eps(images(2), 1))
+    assert back.predictor.compiled
+    torch.testing.assert_close(back.eps(images(2), 1), plain.eps(images(2), 1))
 
 
 class Transfers(TorchDispatchMode):
@@ -238,10 +239,28 @@ def test_a_batch_fills_the_free_memory_of_a_gpu_up_to_what_torch_can_count(monke
     assert runtime._fitting_batch(predictor, SHAPE, torch.device("cpu"), torch.float32) == expected
 
 
+def test_no_copy_of_a_model_is_kept_alive(monkeypatch):
+    """A tuning makes many; what was measured of one goes when it goes, and is not measured twice while it stays."""
+    asked = []
+    answers = {"memory_allocated": 100, "max_memory_allocated": 110, "mem_get_info": (1000, 10**10)}
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, answer=answer: answer)
+    model = tiny()
+    for _ in range(2):
+        runtime._fitting_batch(model.predictor, SHAPE, torch.device("cpu"), torch.float32)
+    gone = weakref.ref(model.predictor.network)
+    assert len(asked) == 1 and gone() is not None
+    del model
+    gc.collect()
+    assert gone() is None
+
+
 def test_the_commands_compile_if_asked(tmp_path):
     given = ["invert", "--model", "toy-dog", "--domain", "church", "--folder", str(tmp_path), "--device", "cpu"]
     for extra, expected in ([], False), (["--compile"], True):
-        assert model_of(build_parser().parse_args(given + extra)).predictor.compiled is expected
+        assert build_parser().parse_args(given + extra).compile is expected
+    assert ood.load_model("toy-dog", device="cpu", compile=True).predictor.compiled
 
 
 def test_a_bad_compile_is_named():

@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from gaussian_flow import gaussian_flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ood_helpers as ood
 from ood_helpers.kernels import steps as rules
 from ood_helpers.kernels.walk import SOLVERS
-from ood_helpers.models.closed_form import gaussian_flow
 from ood_helpers.models.frozen import FrozenModel
 
 MEAN, VARIANCE, SHAPE = 0.3, 0.25, (3, 4, 4)
@@ -203,6 +203,30 @@ def test_the_path_shows_every_level_and_ends_where_invert_does(model, images):
     assert [level for level, _ in film] == levels
     torch.testing.assert_close(film[0][1], images)
     torch.testing.assert_close(film[-1][1], ood.invert(model, images, steps=8, **QUIET))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_solver_is_a_name_or_a_rule_in_every_walk(model, images, solver):
+    rule = {"ddim-fixed-point": rules.ddim_fixed_point()}.get(solver) or getattr(rules, solver)
+    levels = ood.inversion_levels(model.alphas_cumprod, 700, 6, "log-snr")
+    walk = {"t": 700, "steps": 6, "grid": "log-snr", **QUIET}
+    named, given = (ood.invert(model, images, solver=one, **walk) for one in (solver, rule))
+    watched = [x for _, x in ood.path(model, images, levels, solver)]
+    assert torch.equal(named, given) and torch.equal(named, watched[-1])
+    down = "ddim" if solver == "ddim-fixed-point" else rule  # which inverts this step
+    *_, (_, last) = ood.path(model, named, levels[::-1], solver)
+    assert torch.equal(last, ood.denoise(model, named, solver=down, **walk))
+    with pytest.raises(ValueError, match="solver: got 'euler'"):
+        ood.path(model, images, levels, "euler")
+
+
+@pytest.mark.parametrize("direction", [ood.invert, ood.denoise])
+@pytest.mark.parametrize("setting", [{"t": 800}, {"steps": 50}])
+def test_a_grid_that_contradicts_t_or_steps_is_refused(model, images, direction, setting):
+    with pytest.raises(ValueError, match=f"^{next(iter(setting))}: got"):
+        direction(model, images, grid=[-1, 10, 300], **setting, **QUIET)
+    agreeing = direction(model, images, grid=[-1, 10, 300], t=300, steps=2, **QUIET)
+    assert torch.equal(agreeing, direction(model, images, grid=[-1, 10, 300], **QUIET))
 
 
 def test_a_walk_leaves_its_input_alone(model, images):

@@ -88,6 +88,22 @@ def test_effects_against_direct_formulas():
     assert found["sphericity"].effect == pytest.approx(u - 769 / 30)
 
 
+def test_latents_are_read_twice_by_rows_for_all_statistics_and_once_by_columns():
+    """Chunks of 64 rows for what pixels tell, stretches of columns for the Gram matrix: each number is read twice."""
+
+    class Watched(np.ndarray):
+        def __getitem__(self, key):
+            found = super().__getitem__(key)
+            if self.base is not None and np.ndim(found) == 2 and isinstance(key, slice | tuple):
+                read.append(found.size)
+            return found
+
+    z, read = np.asarray(normal(4, (130, 3, 8, 8))), []
+    expected = gaussianity(z)
+    assert gaussianity(z.view(Watched)) == expected
+    assert sum(read) == 2 * z.size
+
+
 @pytest.mark.parametrize(
     ("latents", "message"),
     [

@@ -80,6 +80,19 @@ def test_latents_of_edited_code_are_not_taken_for_those_of_the_new(tmp_path, mon
     assert ood.inverted_latents(MODEL, "cat", 2, folder=tmp_path, **QUICK).path != before.path
 
 
+def test_a_sequence_of_timesteps_is_recorded_as_the_walk_that_it_is(tmp_path):
+    """Not as the ``t`` and ``steps`` that it takes the place of; whatever those are, it is one walk and one store."""
+    grid, images = [-1, 20, 100.5], ood.load_domain("cat", 2, 16)
+    stores = [
+        ood.inverted_latents(MODEL, "cat", 2, folder=tmp_path, grid=grid, progress=False, **walk)
+        for walk in ({}, {"t": 700, "steps": 9})
+    ]
+    for store in stores:
+        assert [store.settings[key] for key in ("t", "steps", "grid")] == [100.5, 2, [-1, 20, 100.5]]
+        torch.testing.assert_close(store.tensor(), ood.invert(MODEL, images, grid=grid, progress=False))
+    assert stores[0].path == stores[1].path
+
+
 def test_a_model_that_cannot_be_told_from_others_is_refused(tmp_path):
     anonymous = ood.FrozenModel("mine", MODEL.alphas_cumprod, (3, 16, 16), lambda x, t, dtype: x)
     with pytest.raises(TypeError, match="without tensors"):
@@ -136,7 +149,7 @@ def test_an_impossible_climb_is_named(tmp_path, change, message):
 
 
 def test_words_about_the_code_make_no_other_latents_but_another_statement_does():
-    code = 'def f(x):\n    """Twice x."""\n    return 2 * x\n'
-    same = 'def f(x):  # why\n    """The double of x."""\n\n    return (2 * x)\n'
+    code = 'def f(x):\n    "Twice x."\n    return 2 * x\n\nclass Odd(Exception):\n    "Odd."\n'
+    same = 'def f(x: int) -> int:  # why\n    "Its double."\n\n    return (2 * x)\nclass Odd(Exception): pass\n'
     assert inverted._statements(code) == inverted._statements(same)
     assert inverted._statements(code) != inverted._statements(code.replace("2 *", "3 *"))

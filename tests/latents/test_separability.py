@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from ood_helpers.latents.gram import gram
-from ood_helpers.latents.separability import center_distance, center_distance_of, separability
+from ood_helpers.latents.separability import center_distance, separability, wilson_interval
 
 
 def cloud(n, d, shift=0.0, seed=0):
@@ -24,7 +24,7 @@ def test_center_distance_is_that_of_the_sample_means():
     assert found.noise_floor == pytest.approx(np.sqrt(floor), rel=1e-6)
     assert found.squared == pytest.approx(plug_in**2 - floor, rel=1e-5)
     assert found.threshold == 200**0.25
-    assert center_distance_of(gram(a, b), 30) == found
+    assert center_distance(gram(a, b), 30) == found
 
 
 def test_two_samples_of_one_gaussian_show_the_noise_floor_and_nothing_else():
@@ -65,16 +65,40 @@ def test_a_hard_margin_does_not_depend_on_the_scale():
 def test_far_clouds_are_told_apart_and_equal_ones_are_not():
     far = separability(cloud(100, 300), cloud(100, 300, 0.5, seed=1))
     same = separability(cloud(100, 300), cloud(100, 300, seed=1))
-    assert far.accuracy == 1 and far.p_value == 0.05
+    assert far.accuracy == 1 and far.p_value == 0.01
     # 60 held-out points: 0.5 within 4 standard deviations of 0.065
     assert abs(same.accuracy - 0.5) < 0.26 and abs(same.null.mean() - 0.5) < 0.06
     assert same.training_accuracy > 0.9  # with d > n it says nothing
 
 
+@pytest.mark.parametrize("count", [0, 3, 10])
+def test_the_interval_solves_wilsons_equation(count):
+    """Its ends are the probabilities p from which count / n lies 1.96 standard errors sqrt(p (1 - p) / n) away."""
+    for p, outside in zip(wilson_interval(count, 10), (count == 0, count == 10), strict=True):
+        assert abs(count / 10 - p) == pytest.approx(0 if outside else 1.959964 * np.sqrt(p * (1 - p) / 10), abs=1e-6)
+
+
+def test_the_interval_holds_the_accuracy_on_new_points_as_often_as_it_says():
+    """80 machines, each asked about 4,000 more points: 76 intervals expected, 70 at least (fewer: 2 in 1,000)."""
+    from sklearn.model_selection import train_test_split
+
+    rng = np.random.default_rng(0)
+    held, shift = 0, np.full(20, 0.2, np.float32)
+    draw = lambda n: rng.standard_normal((n, 20)).astype(np.float32)  # noqa: E731
+    for seed in range(80):
+        points, labels = np.concatenate([draw(40), draw(40) + shift]), np.repeat([0, 1], 40)
+        found = separability(points[:40], points[40:], seed=seed, permutations=0)
+        train, _ = train_test_split(np.arange(80), test_size=0.3, stratify=labels, random_state=seed)
+        machine = SVC(kernel="linear").fit(points[train] / np.sqrt(20), labels[train])
+        fresh = np.concatenate([draw(2000), draw(2000) + shift]) / np.sqrt(20)
+        held += found.low <= machine.score(fresh, np.repeat([0, 1], 2000)) <= found.high
+    assert 70 <= held
+
+
 def test_p_values_are_uniform_for_equal_clouds():
     """At a level of 10 %, 100 repetitions reject 10 +- 3 times; 22 or more with probability 2e-4 (seeds fixed)."""
     rejections = sum(
-        separability(cloud(20, 50, seed=2 * k), cloud(20, 50, seed=2 * k + 1), seed=k).p_value <= 0.1
+        separability(cloud(20, 50, seed=2 * k), cloud(20, 50, seed=2 * k + 1), seed=k, permutations=19).p_value <= 0.1
         for k in range(100)
     )
     assert rejections < 22
@@ -87,6 +111,7 @@ def test_p_values_are_uniform_for_equal_clouds():
         (lambda: center_distance(cloud(9, 5), cloud(9, 6)), "got d = 6, expected 5"),
         (lambda: separability(cloud(9, 5), cloud(2, 5)), r"b: got shape \(2, 5\)"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), test_size=1.0), "test_size: got 1.0"),
+        (lambda: separability(gram(cloud(9, 5)), 6), "b: got 6, expected an integer from 4 to 5"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), permutations=-1), "permutations: got -1"),
         (lambda: separability(cloud(9, 5), cloud(9, 5), C=0), "C: got 0, expected a finite number above 0"),
     ],

@@ -60,6 +60,16 @@ def test_neither_gradients_nor_weights_move(spied):
     assert not spied.predictor.network.training and not spied.predictor.network.weight.requires_grad
 
 
+def test_every_way_to_ask_is_counted(spied):
+    counted, x = ood.CountedModel(spied), torch.rand(2, 3, 4, 4)
+    assert isinstance(counted, FrozenModel) and ood.network_of(counted) is ood.network_of(spied) is not None
+    torch.testing.assert_close(counted.eps(x, 7), spied.eps(x, 7))
+    assert counted.evaluations == 2
+    ood.CountedModel(counted).eps(x[:1], 7)
+    assert counted.evaluations == 3
+    assert ood.network_of(ood.gaussian_model(0, 1, image_shape=(3, 4, 4))) is None
+
+
 def test_a_model_s_fields_cannot_be_reassigned(spied):
     with pytest.raises(AttributeError):
         spied.name = "other"

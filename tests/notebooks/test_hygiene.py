@@ -66,6 +66,16 @@ def test_every_chapter_reports_its_verdicts_once(notebook):
     assert sum(cell.source.count("claims.report(") for cell in cells(notebook, "code")) == 1
 
 
+def test_verdicts_are_rules_of_the_package_and_no_level_stands_in_their_cells(notebook):
+    judging = [cell.source for cell in cells(notebook, "code") if re.search(r"\b(verdicts|claims)\.\w", cell.source)]
+    assert any("verdicts." in source for source in judging)
+    for source in judging:
+        compared = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare)]
+        parts = [part for node in compared for part in (node.left, *node.comparators)]
+        levels = [part for part in parts if isinstance(part, ast.Constant)]
+        assert all(isinstance(part.value, str) for part in levels), source
+
+
 def test_every_exercise_has_its_solution_and_labels_are_unique(notebook):
     text = prose(notebook)
     labels = re.findall(r":label: (\S+)", text)

@@ -6,9 +6,10 @@ from scipy import stats
 
 from ood_helpers.opinion.analysis import compare
 from ood_helpers.opinion.power import latent_normal, power_curve, raters_needed, simulate_raters
-from ood_helpers.pages.paper import OPINIONS_OF_CLIP_TUNING, TABLE_1
+from ood_helpers.pages.paper import TABLE_1
 
-OPINIONS = [(number.value, number.spread) for number in (*TABLE_1, *OPINIONS_OF_CLIP_TUNING) if number.scale == "MOS"]
+NUMBERS = [number for row in TABLE_1.values() for number in row.values()]
+OPINIONS = [(number.value, number.spread) for number in NUMBERS if number.scale == "MOS"]
 GALAXY = {"ours": (2.88, 0.93), "CLIP tuning": (1.84, 0.97)}
 RADIATION = {"ours": (1.52, 0.80), "CLIP tuning": (1.35, 0.74)}
 

@@ -25,6 +25,33 @@ def test_a_domain_has_one_color_and_marker_whatever_stands_beside_it():
     assert len({line.get_color() for line in few.lines}) == 4
 
 
+def shown(figure):
+    return [np.asarray(ax.images[0].get_array()) for ax in figure.axes if ax.images]
+
+
+def test_images_and_pictures_may_stand_in_one_grid():
+    images = torch.rand((3, 3, 8, 8), generator=torch.Generator().manual_seed(0)) * 2.4 - 1.2
+    ready, gray = np.full((8, 8, 3), 0.25), np.full((8, 8), 0.5)
+    figure = figures.picture_grid({"batch": images, "mixed": [images[2], ready, gray], "thin": images[:1, :1]}, "abc")
+    by_hand = ((images.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
+    found = shown(figure)
+    assert len(found) == 7 and len(figure.axes) == 9
+    for picture, truth in zip(found, [*by_hand, by_hand[2], ready, gray, by_hand[0, :, :, :1]], strict=True):
+        assert picture == pytest.approx(np.broadcast_to(truth, picture.shape), abs=1e-6)
+    assert found[-1].shape == (8, 8, 3)
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == ["batch", "mixed", "thin"]
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [torch.zeros(8, 8), torch.zeros(8, 8, 3), torch.zeros(2, 3, 8, 8), np.zeros((3, 8, 8)), np.zeros(8), [[0.0]]],
+)
+def test_what_is_no_picture_is_named(image):
+    with pytest.raises(ValueError, match=r"picture: got .* of shape .*, expected a tensor \(C, H, W\)"):
+        figures.picture_grid({"row": [image]})
+
+
 def test_histograms_show_samples_and_laws():
     _, (ax,) = figures.panels(1)
     figures.histograms({"cat": np.arange(9.0)}, xlabel="x", ax=ax, laws={"law": ([0, 1], [1, 1])})

@@ -9,7 +9,7 @@ from ood_helpers.opinion.analysis import mean_opinion
 from ood_helpers.opinion.power import power_curve, simulate_raters
 from ood_helpers.opinion.ratings import Ratings
 from ood_helpers.pages.opinions import power_plot, score_bars
-from ood_helpers.pages.paper import table_1
+from ood_helpers.pages.paper import TABLE_1
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def labels(ax):
 
 def test_bars_are_shares_and_the_papers_value_is_a_hollow_marker():
     ratings = simulate_raters(3, 20, MEANS)
-    ax = score_bars(ratings, {"generated": table_1()["Ours"]["galaxy"], "CLIP tuning": 1.84})
+    ax = score_bars(ratings, {"generated": TABLE_1["Ours"]["galaxy"], "CLIP tuning": 1.84})
     found = mean_opinion(ratings)
     heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, 5)
     assert heights.sum(1) == pytest.approx([1, 1])

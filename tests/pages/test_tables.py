@@ -17,7 +17,7 @@ def normal(seed, shape=(12, 3, 16, 16)):
 
 
 def test_table_1_is_the_printed_one():
-    printed = paper.table_1()
+    printed = paper.TABLE_1
     assert [printed["Ours"][name].value for name in ("dog", "face", "church", "bedroom")] == [78.2, 64.5, 64.8, 62.9]
     assert [printed["CLIP tuning"][name].value for name in ("dog", "church")] == [73.6, 66.3]
     assert printed["Vanilla tuning"]["bedroom"].spread == 4.0 and "galaxy" not in printed["Vanilla tuning"]
@@ -36,7 +36,20 @@ def test_generation_is_averaged_over_the_models_that_did_not_see_the_domain():
     }
     frame = tables.generation(record, ["tune"], {"cats": ("cat",), "dogs": ("dog",), "both": ("dog", "cat")})
     assert frame.loc["tune", "cats"] == f"2.0 ± {math.sqrt(2):.1f}" and frame.loc["tune", "dogs"] == "–"
-    assert tables.over_bases(record, ("dog", "cat"), "tune", "frechet").tolist() == [1.0, 3.0, 9.0]
+    assert frame.loc["tune", "both"] == f"4.3 ± {math.sqrt(52 / 3):.1f}"  # of 1, 3 and 9
+
+
+def test_the_rows_of_other_methods_in_table_2_are_cited():
+    frame = tables.cited_reconstruction()
+    assert frame["method (paper)"].tolist() == ["pSp", "e4e", "ReStyle", "HFGI"]
+    assert frame["MAE (paper)"].tolist() == ["0.079", "0.092", "0.089", "0.062"]
+    assert set(frame["domain"]) == {"CelebA (ID)"}
+
+
+def test_sampled_images_stand_beside_the_row_ours():
+    frame = tables.sampling({"church": [2.0, 4.0], "digits": [5.0]}, {"church": 1.0, "digits": 1.5}, "inception")
+    assert frame.loc["church"].tolist() == [2, f"3.00 ± {math.sqrt(2):.2f}", "1.00", "64.8 ± 2.7 (FID)"]
+    assert frame.loc["digits"].tolist() == [1, "5.00", "1.50", "–"]
 
 
 def test_table_3_is_the_printed_one():
@@ -54,7 +67,7 @@ def test_bedrooms_distance_without_noise_is_below_the_fourth_root():
     assert tables.unbiased_distance(bedroom) == pytest.approx(expected)
     assert expected < paper.DIMENSION**0.25 < bedroom.center_distance
     assert tables.unbiased_distance(bedroom, n=100) == 0
-    from_origin = tables.distance_from_origin(bedroom)  # only 611.2^2 / 2000 is noise then
+    from_origin = tables.unbiased_distance(bedroom, from_origin=True)  # only 611.2^2 / 2000 is noise then
     assert from_origin == pytest.approx(math.sqrt(26.0**2 - 611.2**2 / 2000)) and from_origin > 21.06
 
 
@@ -81,8 +94,10 @@ def test_geometry_stands_beside_its_null_and_the_paper():
 
 
 def test_walks_stand_side_by_side():
-    shown = tables.geometry_by_walk({"coarse": {"dog": geometry(normal(4))}, "fine": {"dog": geometry(normal(5))}})
-    assert ("radius", "coarse") in shown.columns and ("angle at origin", "fine") in shown.columns
+    coarse, fine = geometry(normal(4)), geometry(normal(5))
+    shown = tables.by_walk({"coarse": {"dog": coarse}, "fine": {"dog": fine}}, ("radius", "origin_angle"))
+    assert list(shown.columns) == [(name, walk) for name in ("radius", "origin angle") for walk in ("coarse", "fine")]
+    assert shown.loc["dog", ("origin angle", "fine")] == f"{fine.origin_angle.mean:.1f}"
     effects = tables.by_walk({"coarse": {"dog": gaussianity(normal(4))}}, ("radius",))
     assert effects.loc["dog", ("radius", "coarse")] == f"{gaussianity(normal(4))['radius'].effect:.3f}"
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from bs4 import BeautifulSoup
 
 from ood_helpers.pages.widgets import slider
@@ -16,6 +17,11 @@ def test_the_first_frame_shows_and_all_are_in_the_page():
     assert (bar["min"], bar["max"]) == ("0", "2") and page.output.get_text() == "0"
     assert picture["src"].startswith("data:image/png;base64,") and picture["src"] in bar["oninput"]
     assert bar["oninput"].count("data:image/png") == 3
+
+
+def test_a_batch_of_images_shows_as_its_pictures_do():
+    batch = torch.stack([torch.full((3, 4, 6), value) for value in (-1.0, 0.0, 1.0)])
+    assert slider(batch, "abc", alt="gray").data == slider(FRAMES, "abc", alt="gray").data
 
 
 @pytest.mark.parametrize(

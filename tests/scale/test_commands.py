@@ -28,9 +28,7 @@ SMALL = ["--model", "toy-dog", "--timestep", "400", "--steps", "4", "--precision
 
 def store_in(folder):
     (path,) = [p for p in folder.iterdir() if (p / "settings.json").is_file()]
-    store = ood.LatentStore(path)
-    store.verify()
-    return store
+    return ood.LatentStore(path)
 
 
 def launch(launcher, arguments):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ood_helpers.latents.gram import gram
-from ood_helpers.latents.separability import separability_of
+from ood_helpers.latents.separability import separability
 from ood_helpers.theory.classifiers import (
     centroid_accuracy,
     distance_for_pairs,
@@ -122,7 +122,7 @@ def test_on_spherical_clouds_a_support_vector_machine_does_what_the_formula_says
     n, d, distance = 60, 3000, 9.0
     shift = np.full(d, distance / np.sqrt(d), np.float32)
     accuracies = [
-        separability_of(gram(draws(n, d, 2 * k), draws(n, d, 2 * k + 1) + shift), n, seed=k, permutations=0).accuracy
+        separability(gram(draws(n, d, 2 * k), draws(n, d, 2 * k + 1) + shift), n, seed=k, permutations=0).accuracy
         for k in range(20)
     ]
     expected = centroid_accuracy(d, distance, 42)
@@ -140,7 +140,7 @@ def test_the_plain_classifiers_are_those_of_direct_formulas():
     nearer = np.linalg.norm(x[test] - means[1], axis=1) < np.linalg.norm(x[test] - means[0], axis=1)
     assert found.centroids == (nearer == labels[test]).mean()
     assert 0.5 < found.pairs < 1
-    assert found.machine == separability_of(gram(a, b), 20, seed=3, permutations=0).accuracy
+    assert found.machine == separability(gram(a, b), 20, seed=3, permutations=0).accuracy
 
 
 @pytest.mark.parametrize(

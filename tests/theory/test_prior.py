@@ -3,9 +3,9 @@
 import pytest
 import sympy
 import torch
+from gaussian_flow import gaussian_flow
 
 import ood_helpers as ood
-from ood_helpers.models.closed_form import gaussian_flow
 from ood_helpers.theory.prior import implied_noise, induction, reverse_chain, reverse_step, share_of_image
 
 ALPHAS = (0.01, 0.1, 0.4, 0.9)

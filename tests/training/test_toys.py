@@ -44,9 +44,15 @@ def test_the_model_card_says_what_the_record_says(finished):
     assert 2.5 < record["operations"] / (6 * 4 * record["evaluation_operations"]) <= 3
 
 
-def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
-    from ood_helpers.training import toys
+def test_training_leaves_the_global_stream_alone(tmp_path):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    train("toy-dog", tmp_path, steps=1, device="cpu", progress=False, **SMALL)
+    toys.untrained("toy-dog")
+    assert torch.equal(torch.random.get_rng_state(), before)
 
+
+def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, monkeypatch):
     def killed(output, parts, record):
         save(output, parts, record)
         raise KeyboardInterrupt
@@ -63,11 +69,9 @@ def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, 
 
 def test_bfloat16_is_for_devices_that_have_it(tmp_path, monkeypatch):
     """Without its units it is many times slower than float32; either way the same batches are learned from."""
-    from ood_helpers.training import toys
-
     losses = []
     for units in (True, False):
-        monkeypatch.setattr(toys, "has_bfloat16_units", lambda device, units=units: units)
+        monkeypatch.setattr(ood, "has_bfloat16_units", lambda device, units=units: units)
         folder = train("toy-dog", tmp_path / str(units), steps=2, save_every=1, device="cpu", progress=False, **SMALL)
         losses.append([loss for _, loss in json.loads((folder / "training.json").read_text())["loss"]])
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.02)
@@ -119,8 +123,11 @@ def test_learned_variances_follow_the_hybrid_loss_and_open_in_diffusers(tmp_path
 
 
 def test_an_unknown_model_or_field_is_named(tmp_path):
-    with pytest.raises(ValueError, match="name: got 'toy-cat', expected one of toy-dog"):
-        train("toy-cat", tmp_path)
+    for make in (lambda: train("toy-cat", tmp_path), lambda: toys.untrained("toy-cat")):
+        with pytest.raises(ValueError, match="name: got 'toy-cat', expected one of toy-dog"):
+            make()
+    with pytest.raises(ValueError, match="device: got 'tpu', expected"):
+        train("toy-dog", tmp_path, device="tpu")
     with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
         train("toy-dog", tmp_path, color=3)
 

@@ -1,33 +1,70 @@
 """Training of the domain scorer: content survives the augmentation, the loss falls, the record tells the truth."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
 
-from ood_helpers.evaluation.scorer import load_scorer
-from ood_helpers.training.scorer import ScorerRecipe, assess, augment, batch_at, pictures_of, train_scorer
+from ood_helpers.baselines import embedding
+from ood_helpers.evaluation import scorer
+from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
+from ood_helpers.training.classifier import (
+    CLASSIFIERS,
+    ScorerRecipe,
+    assess,
+    augment,
+    batch_at,
+    pictures_of,
+    temperature,
+    train_scorer,
+)
 
 SMALL = {"images": 16, "size": 32, "channels": (8, 16, 16), "batch": 32, "steps": 60}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return train_scorer(tmp_path_factory.mktemp("scorer"), device="cpu", progress=False, **SMALL)
+    return train_scorer("domain-scorer", tmp_path_factory.mktemp("scorer"), device="cpu", progress=False, **SMALL)
 
 
 def test_a_short_training_learns_and_its_record_can_be_measured_again(folder):
-    scorer, recipe = load_scorer(folder), ScorerRecipe(**SMALL)
+    trained, recipe = load_scorer(folder), ScorerRecipe(**SMALL)
     record = json.loads((folder / "scorer.json").read_text())
     assert record["held_out"]["accuracy"] > 0.3  # eight domains: 0.125 by guessing
-    again = assess(scorer, recipe, *pictures_of(recipe, 20, recipe.seed + 2))
+    again = assess(trained, recipe, *pictures_of(recipe, 20, recipe.seed + 2))
     assert again["accuracy"] == pytest.approx(record["held_out"]["accuracy"], abs=0.02)  # weights were rounded
 
 
-def test_the_same_command_gives_the_same_scorer(folder, tmp_path):
-    again = train_scorer(tmp_path / "again", device="cpu", progress=False, **SMALL)
+def test_the_same_command_gives_the_same_scorer_and_leaves_the_global_stream_alone(folder, tmp_path):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    again = train_scorer("domain-scorer", tmp_path / "again", device="cpu", progress=False, **SMALL)
     ours, theirs = load_scorer(folder).state_dict(), load_scorer(again).state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_what_the_command_line_calls_a_scorer_is_what_was_shipped():
+    """The recipe of each, but for what only ends or measures it, is that in the record of the shipped weights."""
+    shipped = {"domain-scorer": scorer.SHIPPED, "domain-embedding": embedding.SHIPPED, "galaxy-classifier": GALAXIES}
+    for name, recipe in CLASSIFIERS.items():
+        told = load_scorer(shipped[name]).record["recipe"]
+        assert {**asdict(recipe), "channels": list(recipe.channels)} == {**asdict(recipe), **told}
+
+
+def test_the_temperature_undoes_overconfidence():
+    """Labels drawn from known probabilities, whose logarithms are then taken 2.5 times as large."""
+    logits = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.multinomial(logits.softmax(1), 1, generator=torch.Generator().manual_seed(1))[:, 0]
+    assert temperature(2.5 * logits, labels) == pytest.approx(2.5, rel=0.03)
+
+
+def test_a_wrong_name_or_field_is_named(tmp_path):
+    with pytest.raises(ValueError, match="name: got 'star-scorer', expected one of domain-scorer, domain-embedding"):
+        train_scorer("star-scorer", tmp_path)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
+        train_scorer("domain-scorer", tmp_path, color=3)
 
 
 def test_augmented_images_stay_images_and_depend_on_the_generator_alone():

@@ -1,21 +1,23 @@
 """What a FITS file says of three bands: their images in MJy/sr, wavelengths, and the grid that they share.
 
-For `fits`, which makes maps of it.
+`fits` makes maps of it. Whatever is not as it has to be ends in `Unfit`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from ..checks import check_number
 from .bands import BANDS
+from .extra import need
 
 UNIT = "MJy/sr"
 SAME_GRID = 0.05  # pixels: images that lie closer together than this share their grid
@@ -29,39 +31,41 @@ NO_BRIGHTNESS = re.compile(  # names of extensions
 SPELLINGS = {"jy|jansky": "Jy", "ster|steradian|sr": "sr", "pixel|pix": "pix", "beam": "beam", "arcsec": "arcsec"}
 
 
-class _Plane(NamedTuple):
+class Unfit(ValueError):
+    """Says what is wrong with a file, without its name."""
+
+
+class Plane(NamedTuple):
     """An image in MJy/sr, rows as in the file, NaN where nothing was measured; None for what the file does not say."""
 
     name: str
     data: np.ndarray
     wcs: object
+    fault: str  # of a WCS that cannot be read
     wave: float | None
 
 
-def read_planes(file: Path, asked, given: bool) -> list[_Plane]:
+def read_planes(file: Path, asked, given: bool) -> list[Plane]:
     """Return three bands, from a cube or from three images; if wavelengths are given, they need not be there."""
-    from astropy.io import fits
-    from astropy.utils.exceptions import AstropyWarning
-
+    fits, exceptions = need("astropy.io.fits"), need("astropy.utils.exceptions")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # repairs of headers; what cannot be repaired is an error
+        warnings.simplefilter("ignore", exceptions.AstropyWarning)  # repairs of headers; others are errors
         try:
-            opened = fits.open(file, memmap=False, lazy_load_hdus=False)
-        except Exception as error:  # of many kinds for damaged files
-            raise bad(file, f"cannot be read as FITS ({_brief(error)})") from error
-        with opened:
-            try:
-                return [p for hdu in _chosen(file, opened, asked) for p in _hdu_planes(file, opened, hdu, given)]
-            except fits.VerifyError as error:  # cards that cannot be read
-                raise bad(file, f"cannot be read as FITS ({_brief(error)})") from error
+            with fits.open(file, memmap=False, lazy_load_hdus=False) as opened:
+                return [p for hdu in _chosen(opened, asked) for p in _hdu_planes(file, opened, hdu, given)]
+        except Unfit:
+            raise
+        except Exception as error:  # of many kinds for damaged files, MemoryError among them
+            raise Unfit(f"cannot be read as FITS ({_brief(error)})") from error
 
 
-def _chosen(file: Path, opened, asked) -> list:
+def _chosen(opened, asked) -> list:
     """Return the HDUs that hold the bands: those asked for, or all but those that are no brightness by their name."""
     images = {number: hdu for number, hdu in enumerate(opened) if hdu.is_image and hdu.shape}
-    kept = [hdu for hdu in images.values() if not NO_BRIGHTNESS.search(hdu.name.upper())]
-    if asked is not None:
-        kept = [_named(file, images, key) for key in ([asked] if isinstance(asked, str | int) else asked)]
+    if asked is None:
+        kept = [hdu for hdu in images.values() if not NO_BRIGHTNESS.search(hdu.name.upper())]
+    else:
+        kept = [_named(images, key) for key in ([asked] if isinstance(asked, str | int) else asked)]
     shapes = [tuple(n for n in hdu.shape[:-2] if n > 1) + hdu.shape[-2:] for hdu in kept]
     cube = len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][0] == 3
     if cube or (len({id(hdu) for hdu in kept}) == len(shapes) == 3 and {len(shape) for shape in shapes} == {2}):
@@ -69,44 +73,33 @@ def _chosen(file: Path, opened, asked) -> list:
     told = ", ".join(map(str, shapes)) or "no image"
     others = ", ".join(hdu.name for hdu in images.values() if hdu not in kept)
     told += f" beside {others}" if others else ""
-    raise bad(file, f"holds {told}, expected one cube (3, H, W) or three images (H, W), chosen by planes=")
+    raise Unfit(f"holds {told}, expected one cube (3, H, W) or three images (H, W), chosen by planes=")
 
 
-def _named(file: Path, images: dict, key):
+def _named(images: dict, key):
     names = {number: f"{hdu.name},{hdu.ver}".upper() for number, hdu in images.items()}
     match = [n for n, name in names.items() if key == n or str(key).upper() in (name, name.rpartition(",")[0])]
     if len(match) != 1:
         known = "; ".join(f"{number} {name}" for number, name in names.items())
-        raise ValueError(f"planes: {key!r} names {len(match)} images of {str(file)!r}, expected one of {known}")
+        raise Unfit(f"has other images: {key!r} of planes= names {len(match)} images, expected one of {known}")
     return images[match[0]]
 
 
-def _hdu_planes(file: Path, opened, hdu, given: bool) -> list[_Plane]:
+def _hdu_planes(file: Path, opened, hdu, given: bool) -> list[Plane]:
     header, shape = hdu.header, hdu.shape
     axis = next((len(shape) - i for i, n in enumerate(shape[:-2]) if n > 1), 0)  # of the bands, as FITS counts
-    _check_axes(file, header, len(shape), axis)
+    _check_axes(header, len(shape), axis)
     wcs, fault = _sky(header, opened)
-    factor = _to_unit(file, header, wcs, fault)
-    if fault:
-        _warn(f"file: {str(file)!r} has a WCS that cannot be read ({fault}); it is read without one")
-    data = factor * _values(file, hdu).reshape(-1, *shape[-2:])
+    factor = _to_unit(header, wcs, fault)
+    info = hdu.fileinfo() if "Comp" not in type(hdu).__name__ else None
+    if info and not info["file"].compression and info["datLoc"] + hdu.size > file.stat().st_size:
+        raise Unfit("cannot be read as FITS (its header tells of more data than there are)")
+    data = factor * np.asarray(hdu.data, np.float64).reshape(-1, *shape[-2:])
     cards = [f"WAVELEN{k}" for k in (1, 2, 3)] if axis else ["WAVELEN"]
-    waves = [_wavelength(file, card, header[card]) if card in header else None for card in cards]
+    waves = [_wavelength(card, header[card]) if card in header else None for card in cards]
     if not any(waves):
-        waves = _axis_wavelengths(file, header, opened, axis, len(waves), given)
-    return [_Plane(hdu.name, plane, wcs, wave) for plane, wave in zip(data, waves, strict=True)]
-
-
-def _values(file: Path, hdu) -> np.ndarray:
-    from astropy.io import fits
-
-    try:
-        info = hdu.fileinfo() if type(hdu) in (fits.PrimaryHDU, fits.ImageHDU) else None  # of what is not compressed
-        if info and not info["file"].compression and info["datLoc"] + hdu.size > file.stat().st_size:
-            raise ValueError("its header tells of more data than there are")
-        return np.asarray(hdu.data, np.float64)
-    except Exception as error:  # of many kinds for damaged files, MemoryError among them
-        raise bad(file, f"cannot be read as FITS ({_brief(error)})") from error
+        waves = _axis_wavelengths(header, opened, axis, len(waves), given)
+    return [Plane(hdu.name, plane, wcs, fault, wave) for plane, wave in zip(data, waves, strict=True)]
 
 
 def _text(header, card: str) -> str:
@@ -114,28 +107,24 @@ def _text(header, card: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _kind(header, axis: int) -> str:
-    return _text(header, f"CTYPE{axis}").upper()
-
-
-def _check_axes(file: Path, header, ndim: int, bands: int) -> None:
+def _check_axes(header, ndim: int, bands: int) -> None:
     """Refuse axes that are not what they have to be: the sky, the sky, bands, and of polarizations only I."""
+    kinds = {axis: _text(header, f"CTYPE{axis}").upper() for axis in range(ndim + 1)}
     for axis, expected in ((1, "the sky"), (2, "the sky"), (bands, "bands")):
-        if _kind(header, axis).startswith(NO_BANDS + (SPECTRAL if axis in (1, 2) else ())):
-            raise bad(file, f"has {_kind(header, axis)} along axis {axis}, expected {expected}")
+        if kinds[axis].startswith(NO_BANDS + (SPECTRAL if axis in (1, 2) else ())):
+            raise Unfit(f"has {kinds[axis]} along axis {axis}, expected {expected}")
     for axis in set(range(3, ndim + 1)) - {bands}:
         value, pixel, step = (header.get(f"{card}{axis}", 1) for card in ("CRVAL", "CRPIX", "CDELT"))
         numbers = all(isinstance(card, int | float) for card in (value, pixel, step))
-        if _kind(header, axis) == "STOKES" and not (numbers and value + (1 - pixel) * step == 1):
-            raise bad(file, "has a STOKES axis that is not I, expected a surface brightness")
+        if kinds[axis] == "STOKES" and not (numbers and value + (1 - pixel) * step == 1):
+            raise Unfit("has a STOKES axis that is not I, expected a surface brightness")
 
 
-def _axis_wavelengths(file: Path, header, opened, axis: int, n: int, given: bool) -> list:
+def _axis_wavelengths(header, opened, axis: int, n: int, given: bool) -> list:
     """Wavelengths in micrometers along a spectral axis: that of a cube, or one of length 1 of an image."""
-    from astropy import units as u
-    from astropy.wcs import WCS
-
-    axis = next((k for k in ([axis] if axis else range(3, 10)) if _kind(header, k).startswith(SPECTRAL)), None)
+    u, WCS = need("astropy.units"), need("astropy.wcs").WCS
+    kinds = {k: _text(header, f"CTYPE{k}").upper() for k in ([axis] if axis else range(3, 10))}
+    axis = next((k for k, kind in kinds.items() if kind.startswith(SPECTRAL)), None)
     if axis is None:
         return [None] * n
     try:
@@ -148,19 +137,18 @@ def _axis_wavelengths(file: Path, header, opened, axis: int, n: int, given: bool
     except Exception as error:  # of wcslib, of units
         if given:
             return [None] * n
-        told = f"has {_kind(header, axis)} along axis {axis}, which cannot be read ({_brief(error)})"
-        raise bad(file, f"{told}; expected wavelengths there, in cards WAVELEN or by bands=") from error
+        told = f"has {kinds[axis]} along axis {axis}, which cannot be read ({_brief(error)})"
+        raise Unfit(f"{told}; expected wavelengths there, in cards WAVELEN or by bands=") from error
 
 
-def _wavelength(file: Path, card: str, value) -> float:
-    from astropy import units as u
-
+def _wavelength(card: str, value) -> float:
+    u = need("astropy.units")
     try:
         text = isinstance(value, str) and not re.fullmatch(r"[-+.\deE ]+", value)
         number = u.Quantity(value).to_value(u.um, u.spectral()) if text else float(value)
         return check_number(card, float(number), 0, strict=True)
     except (TypeError, ValueError) as error:
-        raise bad(file, f"has {card} = {value!r}, expected micrometers, or a wavelength with its unit") from error
+        raise Unfit(f"has {card} = {value!r}, expected micrometers, or a wavelength with its unit") from error
 
 
 def three_bands(bands) -> tuple[float, float, float]:
@@ -173,19 +161,14 @@ def agree(bands, others) -> bool:
     return np.allclose(bands, others, rtol=SAME_BAND, atol=0)
 
 
-def wavelengths(file: Path, said: list, asked: tuple | None) -> np.ndarray:
+def wavelengths(said: list, asked: tuple | None) -> np.ndarray:
     """What the file says of its planes, or what is asked for if it says nothing, or what is assumed."""
     if not any(said):
-        if asked is None:
-            told = (
-                f"the maps in {str(file.parent)!r} say no wavelengths; {BANDS} micrometers are assumed, in this order"
-            )
-            _warn(f"{told} (pass bands= to read_map or load_maps, or write cards WAVELEN1 to WAVELEN3)")
         return np.array(asked or BANDS)
     if not all(said) or len(set(said)) < 3:
-        raise bad(file, f"has the wavelengths {said}, expected three different ones, or none")
+        raise Unfit(f"has the wavelengths {said}, expected three different ones, or none")
     if asked is not None and not agree(said, asked):
-        raise bad(file, f"has the wavelengths {said}, expected {asked} as bands= says")
+        raise Unfit(f"has the wavelengths {said}, expected {asked} as bands= says")
     return np.array(said)
 
 
@@ -193,13 +176,11 @@ def _brief(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
-def _to_unit(file: Path, header, wcs, fault: str) -> float:
+def _to_unit(header, wcs, fault: str) -> float:
     """What one unit of the file is in MJy/sr."""
-    from astropy import units as u
-
-    text = _text(header, "BUNIT")
+    u, text = need("astropy.units"), _text(header, "BUNIT")
     if not text:
-        raise bad(file, f"has no BUNIT, expected a unit of surface brightness such as {UNIT}")
+        raise Unfit(f"has no BUNIT, expected a unit of surface brightness such as {UNIT}")
     try:
         unit = _unit(text)
         powers = dict(zip(unit.bases, unit.powers, strict=True))
@@ -212,13 +193,12 @@ def _to_unit(file: Path, header, wcs, fault: str) -> float:
             unit = unit * u.beam / (math.pi / (4 * math.log(2)) * math.prod(axes) * u.deg**2)
         return (1 * unit).to_value(UNIT)
     except (KeyError, TypeError, ValueError) as error:
-        raise bad(file, f"is in {text!r}, expected a surface brightness ({_brief(error)})") from error
+        raise Unfit(f"is in {text!r}, expected a surface brightness ({_brief(error)})") from error
 
 
 def _unit(text: str):
     """Read a unit in astropy's spelling, or as archives write it: MJY/SR, jy/beam, Jy/sq.arcsec."""
-    from astropy import units as u
-
+    u = need("astropy.units")
     try:
         unit = u.Unit(text)
     except ValueError:
@@ -236,10 +216,8 @@ def _unit(text: str):
 
 def _sky(header, opened) -> tuple:
     """WCS of the sky's two axes and "", or None and what is wrong with it, "" if there is none."""
-    from astropy.wcs import WCS
-
     try:
-        wcs = WCS(header, opened, naxis=2).celestial
+        wcs = need("astropy.wcs").WCS(header, opened, naxis=2).celestial
         if not wcs.has_celestial:
             return None, ""
         if any(not isinstance(header.get(card, 0), int | float) for card in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")):
@@ -253,9 +231,7 @@ def _sky(header, opened) -> tuple:
 
 def pixel_area(wcs) -> float:
     """Area of a pixel in square degrees."""
-    from astropy.wcs.utils import proj_plane_pixel_area
-
-    return float(proj_plane_pixel_area(wcs))
+    return float(need("astropy.wcs.utils").proj_plane_pixel_area(wcs))
 
 
 def _tables(wcs) -> bool:
@@ -271,8 +247,6 @@ def wcs_header(wcs):
 
 def regrid(wcs, left: int, below: int, factor: float, size: int):
     """Return the WCS of pixels ``factor`` times as wide, counted from a corner; pixel centers lie at whole numbers."""
-    from astropy.wcs import Sip
-
     if _tables(wcs):
         return None
     new = wcs.deepcopy()
@@ -284,7 +258,7 @@ def regrid(wcs, left: int, below: int, factor: float, size: int):
     if wcs.sip is not None:  # polynomials in pixels
         parts = (wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp)
         scaled = [None if c is None else c * factor ** (np.add.outer(*map(np.arange, c.shape)) - 1.0) for c in parts]
-        new.sip = Sip(*scaled, new.wcs.crpix)
+        new.sip = need("astropy.wcs").Sip(*scaled, new.wcs.crpix)
     new.array_shape = (size, size)
     new.wcs.set()
     return new
@@ -300,73 +274,54 @@ def mean_where_seen(light: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.where(seen > 1e-6, light / np.maximum(seen, 1e-6), math.nan)
 
 
-def one_grid(file: Path, planes: list[_Plane]) -> np.ndarray:
+def one_grid(planes: list[Plane]) -> np.ndarray:
     """Stack images ``(3, H, W)`` on the grid of the first."""
     first, stacked = planes[0], []
     for plane in planes:
         alike = plane.data.shape == first.data.shape
         if (plane.wcs is None) != (first.wcs is None) or (plane.wcs is None and not alike):
             told = f"{plane.name} {plane.data.shape} and {first.name} {first.data.shape}"
-            raise bad(file, f"holds {told}, expected images of one shape, or with a WCS each")
-        same = alike and (plane.wcs is first.wcs or _same_grid(file, plane, first))
-        stacked.append(plane.data if same else _reproject(file, plane, first))
+            raise Unfit(f"holds {told}, expected images of one shape, or with a WCS each")
+        same = alike and (plane.wcs is first.wcs or _same_grid(plane, first))
+        stacked.append(plane.data if same else _reproject(plane, first))
     return np.stack(stacked)
 
 
-def _same_grid(file: Path, plane: _Plane, first: _Plane) -> bool:
+def _same_grid(plane: Plane, first: Plane) -> bool:
     height, width = first.data.shape
     points = np.stack(np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)))
     on_sky = np.isfinite(first.wcs.pixel_to_world_values(*points)).all(0)
-    away = np.abs(_pixels_of(file, plane, first, *points) - points)
+    away = np.abs(_pixels_of(plane, first, *points) - points)
     return on_sky.any() and bool((away[:, on_sky] < SAME_GRID).all())
 
 
-def _pixels_of(file: Path, plane: _Plane, first: _Plane, x, y) -> np.ndarray:
+def _pixels_of(plane: Plane, first: Plane, x, y) -> np.ndarray:
     """Where the pixels of the first image lie in another."""
-    from astropy.wcs.utils import pixel_to_pixel
-
     try:
-        return np.stack(pixel_to_pixel(first.wcs, plane.wcs, x, y))
+        return np.stack(need("astropy.wcs.utils").pixel_to_pixel(first.wcs, plane.wcs, x, y))
     except Exception as error:  # of wcslib, of frames
         told = f"{plane.name} cannot be brought to the grid of {first.name} ({_brief(error)})"
-        raise bad(file, f"holds images of which {told}; expected them to show one field") from error
+        raise Unfit(f"holds images of which {told}; expected them to show one field") from error
 
 
-def _reproject(file: Path, plane: _Plane, first: _Plane) -> np.ndarray:
-    """Bring an image to the grid of the first: bilinear, as the mean over each of its pixels if these are wider."""
-    height, width = first.data.shape
+def _reproject(plane: Plane, first: Plane) -> np.ndarray:
+    """Bring an image to the grid of the first: bilinear, as the mean over each of its pixels if these are wider.
+
+    What is not finite, or beyond the edges, has no weight.
+    """
+    (height, width), (below, beside) = first.data.shape, plane.data.shape
     ratio = math.sqrt(pixel_area(first.wcs) / pixel_area(plane.wcs))
     points = math.ceil(2 * ratio) if ratio > 1.05 else 1
     steps = (np.arange(points) + 0.5) / points - 0.5
+    known = np.isfinite(plane.data)
+    layers = (np.where(known, plane.data, 0), known.astype(float))
     sums = np.zeros((2, height, width))
-    for down in steps:
-        for right in steps:
-            y, x = np.mgrid[:height, :width] + np.array([down, right])[:, None, None]
-            sums += _bilinear(plane.data, *_pixels_of(file, plane, first, x, y))
+    for step in itertools.product(steps, steps):
+        y, x = np.mgrid[:height, :width] + np.array(step)[:, None, None]
+        x, y = _pixels_of(plane, first, x, y)
+        inside = (x >= -0.5) & (x <= beside - 0.5) & (y >= -0.5) & (y <= below - 0.5)
+        place = np.where(inside, [y, x], 0)
+        sums += inside * np.stack([map_coordinates(layer, place, order=1, mode="nearest") for layer in layers])
     if not sums[1].any():
-        raise bad(file, f"holds {plane.name}, which does not overlap {first.name}; expected images of one field")
+        raise Unfit(f"holds {plane.name}, which does not overlap {first.name}; expected images of one field")
     return mean_where_seen(*sums)
-
-
-def _bilinear(data: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Weighted light, and weights, between pixels, ``(2, H, W)``; no weight beyond edges and for what is not finite."""
-    height, width = data.shape
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    x, y = (np.clip(np.where(inside, v, 0), 0, n - 1) for v, n in ((x, width), (y, height)))
-    left, low = x.astype(int), y.astype(int)
-    known, sums = np.isfinite(data), np.zeros((2, *x.shape))
-    for column, across in ((left, 1 - x + left), (np.minimum(left + 1, width - 1), x - left)):
-        for row, up in ((low, 1 - y + low), (np.minimum(low + 1, height - 1), y - low)):
-            weight = across * up * inside * known[row, column]
-            sums += weight * np.stack([np.where(known, data, 0)[row, column], np.ones_like(x)])
-    return sums
-
-
-def bad(file, told: str) -> ValueError:
-    return ValueError(f"file: {str(file)!r} {told}")
-
-
-@cache
-def _warn(message: str) -> None:
-    """Warn once, though catching others' warnings makes Python forget what it has said."""
-    warnings.warn(message, UserWarning, stacklevel=2)

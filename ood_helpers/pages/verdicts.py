@@ -1,0 +1,319 @@
+"""The rules by which the chapters judge claims: functions of measured numbers, with the levels that decide.
+
+A rule says "holds", "fails" or "undecided" (`claims.Outcome`). It is undecided where the measured uncertainty reaches
+across the level that decides, and where a number is missing. A rule is named after its claim, and says for what the
+chapter asks it; "toy" is the model ``toy-dog``, d = 12,288, and latents are at t = 800 unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from .. import Bandwidth, wilson_interval
+from . import paper
+from .claims import Outcome
+
+Estimate = tuple[float, float]  # a value and its standard error
+
+
+# Shapes that rules share; where a rule is a shape with a level of its own, it is written as `partial`
+
+
+def decided(holds: bool, fails: bool) -> Outcome:
+    """Say which of the two is so; neither: undecided."""
+    return "holds" if holds else "fails" if fails else "undecided"
+
+
+def checked(*checks: bool) -> Outcome:
+    """Each check beside a proof is true; fails if one is not."""
+    return decided(len(checks) > 0 and all(checks), not all(checks))
+
+
+def interval_above(low: ArrayLike, high: ArrayLike, level: ArrayLike) -> Outcome:
+    """Every interval lies above the level; fails if one lies below or ends at it."""
+    low, high, level = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (low, high, level)))
+    return decided(low.size > 0 and bool((low > level).all()), bool((high <= level).any()))
+
+
+def all_above(values: ArrayLike, level: ArrayLike, errors: ArrayLike = 0.0) -> Outcome:
+    """Every value lies above the level by more than its error; fails if one lies below by its error, or at it."""
+    values, errors = np.asarray(values, dtype=float), np.asarray(errors, dtype=float)
+    return interval_above(values - errors, values + errors, level)
+
+
+def all_below(values: ArrayLike, level: ArrayLike, errors: ArrayLike = 0.0) -> Outcome:
+    """Every value lies below the level by more than its error; fails if one lies above by its error, or at it."""
+    return all_above(-np.asarray(values, dtype=float), -np.asarray(level, dtype=float), errors)
+
+
+def larger(a: Estimate, b: Estimate, times: float = 3.0) -> Outcome:
+    """One value exceeds another by more than so many standard errors of the difference; fails if it falls short so."""
+    gap, error = a[0] - b[0], times * float(np.hypot(a[1], b[1]))
+    return decided(gap > error, gap < -error)
+
+
+def by_share(count: int, total: int, share: float) -> Outcome:
+    """At least this share; fails if at least this share is against it."""
+    return decided(count >= share * total, total - count >= share * total)
+
+
+def more_than_half(counts: ArrayLike, total: int) -> Outcome:
+    """Every count is more than half of the total; fails if one is not."""
+    return all_above(np.divide(counts, total), 0.5)
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """All hold; fails if one fails."""
+    found = list(outcomes)
+    return decided(len(found) > 0 and set(found) == {"holds"}, "fails" in found)
+
+
+def any_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """One holds; fails if all fail."""
+    return opposite(together(map(opposite, outcomes)))
+
+
+def opposite(outcome: Outcome) -> Outcome:
+    """What refutes one claim supports its opposite."""
+    return decided(outcome == "fails", outcome == "holds")
+
+
+def share_error(share: ArrayLike, total: int) -> np.ndarray:
+    """Return the standard error of a share of so many."""
+    return np.sqrt(np.multiply(share, np.subtract(1, share)) / total)
+
+
+# Chapter 1: reconstruction
+FAITHFUL = min(row.mae for row in paper.table_2().values())  # the smallest error that the paper prints for DDIM
+
+
+def reconstructs_unseen(maes: ArrayLike, errors: ArrayLike) -> Outcome:
+    """Every domain's mean error is below `FAITHFUL` by two standard errors (50 images of each of ten; toy, DDIM)."""
+    return all_below(maes, FAITHFUL, 2 * np.asarray(errors))
+
+
+def reconstructs_equally(own: Estimate, maes: ArrayLike, errors: ArrayLike) -> Outcome:
+    """Every unseen domain's error is below twice that of the own one, by two standard errors (50 images of each)."""
+    return all_below(np.asarray(maes) - 2 * own[0], 0, 2 * np.hypot(errors, 2 * own[1]))
+
+
+def deterministic_bijection(maes: ArrayLike) -> Outcome:
+    """Check of the proof: the error of copies falls with every doubling of the steps (two images; toy, DDIM)."""
+    return all_below(np.diff(maes), 0)
+
+
+def reconstruction_is_representation(control_maes: ArrayLike) -> Outcome:
+    """Fails if a formula that knows nothing of the images copies each of them faithfully (three images)."""
+    return opposite(all_below(control_maes, FAITHFUL))
+
+
+copies_are_exact = partial(all_below, level=0.5 / 255)
+"""Copies are off by less than half a gray level of 256 in the mean (two images, 32 steps; toy, DDIM)."""
+
+
+# Chapter 2: Gaussian priors
+def lemma_c1(variance: str, variances: ArrayLike) -> Outcome:
+    """Check of the proof: symbolically 1 - a_s, and all drawn variances within 0.016 of 1 (16 images)."""
+    return together([checked(variance == "1 - a_s"), all_below(_off(variances, 1), 0.016)])
+
+
+def inverted_gaussian(correlations: ArrayLike, coarse_power: ArrayLike) -> Outcome:
+    """N(0, I) is tenable for each cloud (of 8): neighbors correlate by less than 0.1, coarse power is within 25 %."""
+    return together([all_below(_off(correlations, 0), 0.1), all_below(_off(coarse_power, 1), 0.25)])
+
+
+def fig_3c(shares: ArrayLike, errors: ArrayLike, by_lemma: float) -> Outcome:
+    """Every domain keeps a larger share of its image than the lemma leaves, by five standard errors (52 images)."""
+    return all_above(shares, by_lemma, 5 * np.asarray(errors))
+
+
+def _off(values: ArrayLike, from_what: float) -> np.ndarray:
+    return np.abs(np.asarray(values, dtype=float) - from_what)
+
+
+# Chapters 3 and 4: geometry, separability
+FARTHEST_FROM_90 = 2.4  # degrees, of the mean angles that the paper prints in Table 3
+observation_1 = partial(all_below, level=0.1)
+"""In every domain pair distances scatter by less than 10 % of their mean (52 latents of each of six; toy)."""
+observation_2 = partial(all_below, level=6)
+"""In every domain angles of three latents scatter by less than 6°, a tenth of 60° (52 latents of each of six; toy)."""
+
+
+def within_bounds(*pairs: tuple[ArrayLike, ArrayLike]) -> Outcome:
+    """Check of a proof (D.1 to D.5, C.2): of each pair the first, a share or an estimate, is at most the second."""
+    return checked(*(bool(np.all(np.less_equal(exact, bound))) for exact, bound in pairs))
+
+
+def observation_3(angles: ArrayLike) -> Outcome:
+    """In every domain the mean angle at the origin is within `FARTHEST_FROM_90` of 90° (52 latents of each; toy)."""
+    return all_below(_off(angles, 90), FARTHEST_FROM_90)
+
+
+def pixels_75(scatters: ArrayLike, angles: ArrayLike) -> Outcome:
+    """The images of no domain fulfill the first or the third observation (52 images of each of seven domains)."""
+    return together([all_above(scatters, 0.1), all_above(_off(angles, 90), FARTHEST_FROM_90)])
+
+
+def center_distances(ratios: ArrayLike, errors: ArrayLike = 0.0) -> Outcome:
+    """Every distance of centers, without noise, exceeds d^(1/4), by two standard errors if known (52 latents; toy)."""
+    return all_above(ratios, 1, 2 * np.asarray(errors))
+
+
+def svm_separable(accuracies: ArrayLike, shuffled: ArrayLike, points: int) -> Outcome:
+    """Every held-out accuracy exceeds 0.9 by two standard errors, and the best of shuffled labels (104 latents)."""
+    errors = 2 * share_error(accuracies, points)
+    return together([all_above(accuracies, 0.9, errors), all_above(accuracies, shuffled)])
+
+
+def separable_earlier(early: ArrayLike, late: ArrayLike, points: int) -> Outcome:
+    """No domain's accuracy is lower at t = 200 than at 999, one's is higher by two errors; fails if one is lower so."""
+    gain = np.subtract(early, late)
+    errors = 2 * np.hypot(share_error(early, points), share_error(late, points))
+    return decided(bool((gain >= 0).all() and (gain > errors).any()), bool((gain < -errors).any()))
+
+
+# Chapter 5: mode interference
+def interference(quiet: int, loud: int, total: int) -> Outcome:
+    """The interval of the rate lies below 0.1 at η = 0 and above 0.5 at η = 1 (24 images of each of four; toy)."""
+    (low, high), above = wilson_interval(quiet, total), interval_above(*wilson_interval(loud, total), 0.5)
+    return together([interval_above(-high, -low, -0.1), above])
+
+
+def noise_starts(called: int, total: int) -> Outcome:
+    """All images from N(0, I) are called dogs; undecided if there are too few to be sure of four in five (24; toy)."""
+    return decided(called == total and wilson_interval(called, total).low > 0.8, called < total)
+
+
+def bandwidths(found: Bandwidth, **tolerances: float) -> tuple[np.ndarray, np.ndarray, Estimate]:
+    """Return B at each height, its errors, and its mean with an error: of images, resampled, and of the spaced etas."""
+    b, drawn = found.largest_eta(**tolerances), found.bootstrap(**tolerances)
+    spacing = (found.etas[1] - found.etas[0]) ** 2 / 12  # the variance of a place between two etas
+    mean_error = np.sqrt(drawn.mean(1).var() + spacing / len(b))
+    return b, np.sqrt(drawn.var(0) + spacing), (float(np.nan_to_num(b).mean()), float(mean_error))
+
+
+def counterexamples(gaps: Mapping[str, Estimate], widths: Mapping[str, Estimate]) -> list[str]:
+    """Return the pairs of which the first has the larger gap and the smaller bandwidth, each by three errors."""
+    pairs = permutations(gaps, 2)
+    return [f"{a} and {b}" for a, b in pairs if larger(gaps[a], gaps[b]) == larger(widths[b], widths[a]) == "holds"]
+
+
+def bandwidth_law(against: Sequence[str]) -> Outcome:
+    """The gap as a law fails by one counterexample; a few domains cannot establish it (24 images of four; toy)."""
+    return decided(False, len(against) > 0)
+
+
+def bandwidth_image(domains: Iterable[tuple[np.ndarray, np.ndarray]]) -> Outcome:
+    """In each domain B falls by three errors from t = 200 to 800; fails if between two heights it rises by two."""
+    found = [(b, errors, np.diff(b) > 2 * np.hypot(errors[1:], errors[:-1])) for b, errors in domains]
+    falls = [larger((b[0], errors[0]), (b[-1], errors[-1])) for b, errors, _ in found]
+    rises = any(up.any() for _, _, up in found)
+    return decided(not rises and together(falls) == "holds", rises)
+
+
+def changes_sides(rates: Mapping[float, float]) -> float:
+    """Return the highest t at which at least half of the predicted images are dogs; NaN if there is none."""
+    return max((t for t, rate in rates.items() if rate >= 0.5), default=float("nan"))
+
+
+captured_draws = partial(interval_above, level=0.1)
+"""In every domain the interval of the share captured lies above 0.1 (12 draws of each of six; toy)."""
+bandwidth_gap = partial(larger, times=3.0)
+"""The far domain's mean bandwidth exceeds the near one's by three errors (church and cat, 24 images of each; toy)."""
+t_800 = partial(all_below, level=800)
+"""With all the noise every domain's prediction changes sides below t = 800 (6 images of each of four; toy)."""
+
+# Chapter 6: latent sampling
+convex_combination = partial(all_above, level=0.95)
+"""The middle of a line keeps more than 0.95 of the spread in every domain (200 of 52 latents, six domains; toy)."""
+
+
+def interpolation_generates(captured: int, total: int, distance: float, apart: float) -> Outcome:
+    """In a domain at most one image in ten is captured, and the set is at most a quarter as far from it as dogs are.
+
+    Fails if it is farther, or the interval of the rate lies above one in ten. 64 images of each of six domains; toy.
+    """
+    near = distance <= apart / 4
+    return decided(near and captured <= 0.1 * total, distance > apart / 4 or wilson_interval(captured, total).low > 0.1)
+
+
+def middle_of_path(*gains: ArrayLike) -> Outcome:
+    """Diversity grows from a weight of 0.1 to the middle by both measures, in every domain (64 images of six; toy)."""
+    return all_above(np.concatenate([np.ravel(gain) for gain in gains]), 0)
+
+
+def diversity_n(few: Sequence[Estimate], many: Sequence[Estimate]) -> Outcome:
+    """In every domain diversity at N = 800 exceeds that at 25 by two errors; fails if it falls short by two in one,
+    or is the same within 0.1 and two errors in all (64 images of cats and of galaxies; toy).
+    """
+    few, many = np.asarray(few, dtype=float), np.asarray(many, dtype=float)
+    rise, error = many[:, 0] - few[:, 0], 2 * np.hypot(many[:, 1], few[:, 1])
+    same = bool((abs(rise) + error < 0.1).all())
+    return decided(bool((rise > error).all()), bool((rise < -error).any()) or same)
+
+
+def far_domains_easier(gaps: ArrayLike, scores: ArrayLike) -> Outcome:
+    """Scores fall with the gap: ranks correlate negatively beyond chance, p < 0.025; fails if positively (six; toy)."""
+    gap, score = stats.rankdata(gaps), stats.rankdata(scores)
+    found, chance = gap @ score, np.array([gap @ order for order in permutations(score)])
+    below, above = np.mean(chance <= found + 1e-9), np.mean(chance >= found - 1e-9)
+    return decided(bool(below < 0.025), bool(above < 0.025))
+
+
+# Chapter 7: generation against tuning
+def vanilla_fails(shares: ArrayLike, images: int) -> Outcome:
+    """The interval of the share that stays in the training domain lies above one half (2 pairs of 32, or 21 of 48)."""
+    counts = np.rint(np.asarray(shares) * images)
+    return interval_above(*wilson_interval(int(counts.sum()), images * counts.size), 0.5)
+
+
+def nearer_than_all(ours: Mapping[str, float], others: Iterable[Mapping[str, float]]) -> bool:
+    """Return whether one method is nearer to the domain than each other, for both judges: features and thumbnails."""
+    return all(ours[key] < other[key] for other in others for key in ("kernel", "thumbnails"))
+
+
+tuning_near = partial(larger, times=2.0)
+"""The mean distance of far pairs exceeds that of near ones by two standard errors (8 and 13 pairs, 48 images)."""
+sampling_beats_tuning = more_than_half
+"""Sampling is `nearer_than_all` tunings for more than half of the base models (four; 48 images a pair)."""
+no_weight_touched = checked
+"""Weights and samples are the same bits before and after (eight samples; toy)."""
+
+# Chapters 8 to 11: astrophysics, domain transfer, model design, scale
+CONFIDENT = 0.9  # the probability from which on a class counts
+known_categories = partial(interval_above, level=0.5)
+"""By each sampler and N the interval of the share with a confident class lies above one half (100 galaxies)."""
+known_light = more_than_half
+"""By each sampler and N more than half of the statistics of light are within chance (seven; 100 galaxies)."""
+sky_sampling_better = partial(by_share, share=0.75)
+"""Arcs are `nearer_or_lost` in three quarters of the statistics; fails if in a quarter (100 maps, N = 50; toy)."""
+cosine_better = partial(by_share, share=7 / 8)
+"""Nearer in seven of eight comparisons; fails if in one at most (four domains by two samplers, 32 images)."""
+sampling_negligible = partial(all_below, level=0.01)
+"""Drawing takes less than a hundredth of the time of the inversion (8 latents; toy, this machine)."""
+
+
+def nearer_or_lost(ours, tuned):
+    """Return of which statistics ours is nearer to real images, or tuned images too seldom have any (`survival`)."""
+    return (ours["distance"] < tuned["distance"]) | (tuned["measured"] < tuned["real measured"] / 2)
+
+
+def domain_transfer(arrived: float, left: float, edges: float, error: float) -> Outcome:
+    """A way brings three quarters over, to a quarter of the distance, and keeps edges of its own beyond three errors.
+
+    Undecided between two and three errors; a direction is judged by `any_of` its ways (8 pictures of each; toy).
+    """
+    there = arrived >= 0.75 and left <= 0.25
+    return decided(there and edges > 3 * error, not there or edges <= 2 * error)
+
+
+def base_quality_inherited(ranks: ArrayLike) -> Outcome:
+    """All rank correlations are 1; fails if they are not positive on average (three trainings of three models)."""
+    ranks = np.asarray(ranks, dtype=float)
+    return decided(bool((ranks > 0.99).all()), bool(ranks.mean() <= 0))

@@ -1,0 +1,134 @@
+"""What the commands report: the study of one domain, and the paper's Tables 1 to 3, its numbers beside ours.
+
+All processes share the walks; the first one measures and writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import ood_helpers as ood
+
+from .. import FrozenModel, LatentStore, inception
+from ..files import write_whole
+from ..pages import tables
+from .study import Domain, Study, check_output, inverted, new_images, round_trip_errors
+
+SHOWN = 64  # images whose round trip the study measures
+
+
+def study(model: FrozenModel, domain: Domain, own: Domain, plan: Study, output: Path) -> str:
+    """Write as JSON what the chapters measure, and return a summary, in the first process."""
+    names = {"unseen": str(domain), "own": str(own)}
+    stand_in = torch.randn(8, *model.image_shape, generator=torch.Generator().manual_seed(0))
+    _measure(names, {"unseen": stand_in, "own": -stand_in}, [stand_in, stand_in], stand_in)  # what raises, raises now
+    stores = inverted(model, [domain, own], plan)
+    errors = round_trip_errors(model, [domain, own], stores, min(SHOWN, plan.images), plan)
+    if plan.rank:
+        return ""
+    clouds = {name: store.tensor(0, plan.images) for name, store in zip(names, stores, strict=True)}
+    made = plan.denoise(model, plan.draw(clouds["unseen"], plan.count)).cpu()
+    found, summary = _measure(names, clouds, errors, made)
+    found = {"model": model.name, "n": plan.images, **plan.walk, **found}
+    plain = lambda value: asdict(value) if is_dataclass(value) else value.tolist()  # noqa: E731
+    write_whole(output, (json.dumps(found, indent=1, default=plain) + "\n").encode())
+    return f"{summary}\nwritten to {output}"
+
+
+def _measure(
+    names: Mapping[str, str], clouds: Mapping[str, torch.Tensor], errors: Sequence[torch.Tensor], made: torch.Tensor
+) -> tuple[dict, str]:
+    """Return what is measured, by name, and a summary."""
+    found, lines = {}, []
+    for (role, name), mae in zip(names.items(), errors, strict=True):
+        where = ood.geometry(clouds[role])
+        tests = {test.name: {"effect": test.effect, "p": test.p_value} for test in ood.gaussianity(clouds[role]).tests}
+        found[role] = {"domain": name, "reconstruction_error": mae, "geometry": where, "gaussianity": tests}
+        lines.append(f"{name} ({role}): reconstruction MAE {mae.mean():.4f}; {where}")
+    found["center_distance"] = ood.center_distance(clouds["own"], clouds["unseen"])
+    found["separability"] = apart = ood.separability(clouds["own"], clouds["unseen"])
+    found["diversity"] = ood.diversity(made).value
+    lines.append(f"linear classifier: held-out accuracy {apart.accuracy:.3f}")
+    lines.append(f"{len(made)} new images: diversity {found['diversity']:.4f}")
+    if set(names.values()) <= set(ood.load_scorer().domains):
+        found["interference"] = rate = ood.interference_rate(made, names["own"], names["unseen"])
+        lines[-1] += f", mode interference {rate.rate:.3f}"
+    return found, "\n".join(lines)
+
+
+def table(
+    number: int,
+    models: Sequence[FrozenModel],
+    own: Sequence[str],
+    domains: Mapping[str, Domain],
+    plan: Study,
+    features: str,
+    output: Path,
+) -> str:
+    """Make a table of models, each with the name of its own domain, and of domains, as CSV; and return it as text."""
+    if number == 1:
+        found = _sampling(models, own, domains, plan, features, output)
+    else:
+        stores = inverted(models[0], list(domains.values()), plan)
+        if number == 2:
+            errors = round_trip_errors(models[0], list(domains.values()), stores, plan.images, plan)
+            found = tables.reconstruction(dict(zip(domains, errors, strict=True)), own[0])
+        elif plan.rank == 0:
+            found = _geometry(dict(zip(domains, stores, strict=True)), own[0], plan.images)
+    if plan.rank:
+        return ""
+    file = output / f"table-{number}.csv"
+    write_whole(file, found.to_csv().encode())
+    return f"{found.to_string()}\nwritten to {file}"
+
+
+def _geometry(stores: Mapping[str, LatentStore], own: str, n: int) -> pd.DataFrame:
+    """Table 3: the geometry of each cloud, and how far and how separable it is from that of the training domain."""
+    home = stores[own].tensor(0, n)
+    found, centers, accuracy = {}, {}, {}
+    for name, store in stores.items():  # one cloud at a time beside the model's own: each may fill a gigabyte
+        cloud = store.tensor(0, n)
+        found[name] = ood.geometry(cloud)
+        if name != own:
+            centers[name] = ood.center_distance(home, cloud)
+            accuracy[name] = ood.separability(home, cloud, permutations=0).accuracy
+    beside = tables.separation(centers, accuracy).rename(index=lambda name: f"{name} (OOD)")
+    return tables.geometry(found, own).join(beside).fillna("–")
+
+
+def _sampling(
+    models: Sequence[FrozenModel],
+    own: Sequence[str],
+    domains: Mapping[str, Domain],
+    plan: Study,
+    features: str,
+    output: Path,
+) -> pd.DataFrame:
+    """Table 1: Frechet distance of new images to others of their domain, over the models that did not see it.
+
+    The images that it is measured to follow those that were inverted. The floor is their distance to the latter.
+    """
+    network, count = inception() if features == "inception" else None, plan.count
+    pairs = [(model, name) for model, seen in zip(models, own, strict=True) for name in domains if name != seen]
+    folders = [
+        check_output(output / "images" / f"{model.name}-{name}", model, domains[name], plan) for model, name in pairs
+    ]
+    found, floors = {}, {}
+    for (model, name), folder in zip(pairs, folders, strict=True):
+        (store,) = inverted(model, [domains[name]], plan)
+        new_images(model, store, plan, folder)
+        if plan.rank == 0:
+            size = model.image_shape[-1]
+            given = ood.load_domain(domains[name], min(plan.images, count), size, plan.seed)
+            others = ood.load_domain(domains[name], count, size, plan.seed, start=plan.images)
+            made = ood.load_domain(folder, count, size)
+            given, others, made = (ood.features_of(images, network) for images in (given, others, made))
+            found.setdefault(name, []).append(ood.frechet_distance(made, others))
+            floors[name] = ood.frechet_distance(given, others)
+    return tables.sampling(found, floors, features)

@@ -1,0 +1,215 @@
+"""The study of unseen domains in batches that processes share: latents, errors of round trips, new images."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+import ood_helpers as ood
+
+from .. import BATCH, FrozenModel, LatentStore, batch_of_images, sampler_settings
+from ..checks import check_integer
+from ..files import write_whole
+from .work import share
+
+Domain = str | Path
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is inverted, how, and into which folder of stores; how new latents are drawn; which process of how many.
+
+    With ``precision="auto"`` machines of different kinds may disagree, and would fill two stores: name it.
+    A ``batch_size`` below 16 takes less memory, and changes latents by no more than rounding.
+    """
+
+    images: int = 200
+    seed: int = 0
+    folder: Path = Path("latents")
+    t: int = 800
+    steps: int = 50
+    solver: str = "ddim"
+    precision: str = "auto"
+    batch_size: int = BATCH
+    count: int = 64
+    method: str = "centered"
+    neighbors: int = 10
+    share: float = 0.5
+    weight: float = 0.5
+    sampling_seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("images", 1, None), ("seed", 0, None), ("batch_size", 1, BATCH), ("count", 1, None)):
+            check_integer("--" + name.replace("_", "-"), getattr(self, name), low, high)
+        check_integer("--sampling-seed", self.sampling_seed, 0)
+
+    @property
+    def walk(self) -> dict[str, int | str]:
+        """What `invert` and `denoise` take, and what stands in a record."""
+        return {"t": self.t, "steps": self.steps, "solver": self.solver, "precision": self.precision}
+
+    @property
+    def drawing(self) -> dict[str, float]:
+        """The settings that the method has."""
+        return {name: getattr(self, name) for name in sampler_settings(self.method) if hasattr(self, name)}
+
+    def draw(self, cloud: torch.Tensor, count: int) -> torch.Tensor:
+        """Return new latents ``(count, C, H, W)``, the same in every process."""
+        generator = torch.Generator().manual_seed(self.sampling_seed)
+        return ood.sample_latents(cloud, count, self.method, generator=generator, **self.drawing)
+
+    def denoise(self, model: FrozenModel, latents: torch.Tensor) -> torch.Tensor:
+        """Return images of latents."""
+        return ood.denoise(model, latents, **self.walk, progress=False, batch_size=self.batch_size)
+
+
+def writable(option: str, folder: Path) -> Path:
+    """Return a folder, made if need be, that can be written; otherwise say so before there is any work to lose."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(f"{option}: cannot write to {str(folder)!r} ({error.strerror})") from error
+
+
+def check_domain(domain: Domain, plan: Study, more: int = 0) -> None:
+    """Raise now if a domain has fewer images than are to be inverted, and ``more`` to compare new ones with."""
+    try:
+        ood.domain_parameters(domain, 1, plan.seed, plan.images + more - 1)
+    except ValueError as error:
+        raise ValueError(f"--images {plan.images}{f' and --count {more}' if more else ''}: {error}") from None
+
+
+def check_drawing(plan: Study) -> None:
+    """Raise now what drawing among the latents would raise after they have been inverted."""
+    plan.draw(torch.randn(min(plan.images, max(plan.neighbors, 16)), 3, 8, 8), 1)
+
+
+def check_walk(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> None:
+    """Raise now if a model cannot walk so, or the first image of a domain cannot be read in its size."""
+    ood.inversion_levels(model.alphas_cumprod, plan.t, plan.steps)
+    ood.network_dtype(model, plan.precision)
+    for domain in domains:
+        batch_of_images(model, domain, 1, plan.seed, 0)
+
+
+def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study) -> Path:
+    """Write down in a folder what its images are made by, in ``settings.json``, and return it.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be written; holds images made by other settings or of other files, or of another origin; or lies
+        within the domain, of which its images would be taken for a part the next time.
+    """
+    if domain not in ood.list_domains() and Path(domain).resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise ValueError(f"--output: got {str(folder)!r}, within the domain {str(domain)!r}; expected another folder")
+    made_by = {"model": model.name, "weights": ood.fingerprint(model), "method": plan.method, **plan.drawing}
+    made_by |= {name: getattr(plan, name) for name in ("images", "seed", "count", "sampling_seed")}
+    made_by |= {**plan.walk, "domain": str(domain), "files": ood.domain_fingerprint(domain)}
+    full = any(writable("--output", folder).glob("*.png"))  # asked first: another process may begin at this moment
+    file = folder / "settings.json"
+    before = json.loads(file.read_bytes()) if file.exists() else None if full else made_by
+    if before != made_by:
+        why = "other settings or of other files, see settings.json there" if before else "something else"
+        raise ValueError(f"--output: {str(folder)!r} holds images made by {why}; remove it, or give another folder")
+    write_whole(file, (json.dumps(made_by, indent=1, sort_keys=True) + "\n").encode())
+    return folder
+
+
+def inverted(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> list[LatentStore]:
+    """Return the stores of domains with ``plan.images`` latents at least, in every process that calls it alike.
+
+    Batches are those of `inverted_latents`. Each is a file in the store's folder, ``latents-*.npy``, until all are
+    there; then each process appends what the store still lacks.
+    """
+    walk = {"t": plan.t, "steps": plan.steps, "solver": plan.solver, "grid": None}
+    stores = [ood.open_store(plan.folder, model, domain, plan.seed, plan.precision, walk) for domain in domains]
+
+    def make(k: int, start: int, stop: int) -> torch.Tensor:
+        images = batch_of_images(model, domains[k], stop, plan.seed, start)
+        return ood.invert(model, images, **plan.walk, progress=False, batch_size=plan.batch_size)
+
+    for k, start, stop, file in _share_arrays("latents", stores, plan.images, plan, make):
+        try:
+            if len(stores[k]) < stop:
+                stores[k].append(torch.from_numpy(np.load(file)), start)
+        except FileNotFoundError:
+            if len(stores[k]) < stop:  # else another process has just appended it, and removed the file
+                raise
+    for store in stores:
+        for file in store.path.glob("latents-*.npy"):
+            if int(file.stem[-8:]) <= len(store):
+                file.unlink(missing_ok=True)
+    return stores
+
+
+def round_trip_errors(
+    model: FrozenModel, domains: Sequence[Domain], stores: Sequence[LatentStore], n: int, plan: Study
+) -> list[torch.Tensor]:
+    """Return the error of the first ``n`` images of each domain, ``(n,)``, kept with its store as ``errors-*.npy``."""
+
+    def make(k: int, start: int, stop: int) -> torch.Tensor:
+        images = batch_of_images(model, domains[k], stop, plan.seed, start)
+        return ood.reconstruction_error(images, plan.denoise(model, stores[k].tensor(start, stop).to(images.device)))
+
+    found: list[list[np.ndarray]] = [[] for _ in stores]
+    for k, *_, file in _share_arrays("errors", stores, n, plan, make):
+        found[k].append(np.load(file))
+    return [torch.from_numpy(np.concatenate(parts)) for parts in found]
+
+
+def _share_arrays(
+    what: str, stores: Sequence[LatentStore], n: int, plan: Study, make: Callable[[int, int, int], torch.Tensor]
+) -> list[tuple[int, int, int, Path]]:
+    """Share the making of arrays; return for each which store it belongs to, start, stop, and its file."""
+    parts = [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
+    units = [
+        (k, start, stop, store.path / f"{what}-{start:08d}-{stop:08d}.npy")
+        for k, store in enumerate(stores)
+        for start, stop in parts
+    ]
+
+    def there(unit: tuple[int, int, int, Path]) -> bool:
+        k, _, stop, file = unit
+        return file.exists() or (what == "latents" and len(stores[k]) >= stop)
+
+    def write(unit: tuple[int, int, int, Path]) -> None:
+        content = io.BytesIO()
+        np.save(content, make(*unit[:3]).cpu().numpy().astype("<f4"))
+        write_whole(unit[3], content.getvalue())
+
+    share(units, there, write, plan.rank, plan.world, what)
+    return units
+
+
+def new_images(model: FrozenModel, store: LatentStore, plan: Study, folder: Path) -> list[Path]:
+    """Draw among inverted latents and denoise into numbered PNG files, in every process that calls it alike."""
+    latents = plan.draw(store.tensor(0, plan.images), plan.count)
+    files = [folder / f"{number:08d}.png" for number in range(plan.count)]
+
+    def there(start: int) -> bool:
+        return all(file.exists() for file in files[start : start + BATCH])
+
+    def make(start: int) -> None:
+        made = plan.denoise(model, latents[start : start + BATCH]).clamp(-1, 1).cpu()
+        for file, image in zip(
+            files[start:], ((made + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), strict=False
+        ):
+            content = io.BytesIO()
+            Image.fromarray(image.numpy().squeeze()).save(content, "PNG")
+            write_whole(file, content.getvalue())
+
+    share(range(0, plan.count, BATCH), there, make, plan.rank, plan.world, "images")
+    return files

@@ -1,0 +1,188 @@
+"""The rules of verdicts: each is tried on numbers that make it hold, that make it fail, and that leave it undecided."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import ood_helpers as ood
+from ood_helpers.pages import claims, verdicts
+
+NAN = float("nan")
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+SHAPES = {  # rule -> arguments that make it hold, fail, undecided
+    verdicts.all_above: [([2, 3], 1), ([2, 0], 1), ([2, NAN], 1)],
+    verdicts.all_below: [([0.1, 0.2], 1, 0.5), ([0.1, 2], 1, 0.5), ([0.1, 0.8], 1, 0.5)],
+    verdicts.interval_above: [([0.6], [0.9], 0.5), ([0.6, 0.1], [0.9, 0.4], 0.5), ([0.6, 0.4], [0.9, 0.6], 0.5)],
+    verdicts.larger: [((2, 0.3), (0, 0.4)), ((0, 0.3), (2, 0.4)), ((1.4, 0.3), (0, 0.4))],
+    verdicts.by_share: [(3, 4, 0.75), (1, 4, 0.75), (2, 4, 0.75)],
+    verdicts.more_than_half: [([3, 4], 5), ([3, 2], 4), ([3, NAN], 5)],
+    verdicts.together: [([HOLDS] * 2,), ([HOLDS, UNDECIDED, FAILS],), ([HOLDS, UNDECIDED],)],
+    verdicts.any_of: [([FAILS, HOLDS],), ([FAILS] * 2,), ([FAILS, UNDECIDED],)],
+    verdicts.opposite: [(FAILS,), (HOLDS,), (UNDECIDED,)],
+    verdicts.checked: [(True, True), (True, False), ()],
+    verdicts.decided: [(True, False), (False, True), (False, False)],
+}
+RULES = {
+    "reconstructs_unseen": [([0.02, 0.066], 0.0001), ([0.02, 0.07], 0.0001), ([0.02, 0.066], 0.001)],
+    "reconstructs_equally": [
+        ((0.01, 1e-4), [0.019, 0.005], [1e-4, 1e-4]),
+        ((0.01, 1e-4), [0.021, 0.005], [1e-4, 1e-4]),
+        ((0.01, 4e-4), [0.019, 0.005], [1e-4, 1e-4]),
+    ],
+    "deterministic_bijection": [([0.09, 0.04, 0.02],), ([0.09, 0.02, 0.04],), ([0.09],)],
+    "copies_are_exact": [(0.001,), (0.002,), (NAN,)],
+    "reconstruction_is_representation": [([0.07, 0.08],), ([0.02, 0.03],), ([0.03, NAN],)],
+    "lemma_c1": [("1 - a_s", [1.015, 0.985]), ("1 + a_s", [1.0]), ("1 - a_s", [NAN])],
+    "inverted_gaussian": [([0.09, -0.05], [1.2, 0.8]), ([0.09, -0.2], [1.2, 0.8]), ([0.09, 0.0], [1.2, NAN])],
+    "fig_3c": [([0.5, 0.3], [0.01, 0.02], 0.04), ([0.5, 0.01], [0.01, 0.001], 0.04), ([0.5, 0.1], [0.01, 0.02], 0.04)],
+    "within_bounds": [(([0.1, 0.5], [0.1, 0.6]), (2, 3)), (([0.1, 0.5], [0.1, 0.4]),), ()],
+    "observation_1": [([0.01, 0.06],), ([0.01, 0.12],), ([],)],
+    "observation_2": [([1, 4.5],), ([1, 7],), ([NAN],)],
+    "observation_3": [([88, 91],), ([88, 86],), ([88, NAN],)],
+    "pixels_75": [([0.2, 0.3], [75, 30]), ([0.2, 0.09], [75, 30]), ([0.2, 0.3], [75, NAN])],
+    "center_distances": [([1.6, 3], [0.1, 0.2]), ([0.8, 3],), ([1.1, 3], [0.1, 0.2])],
+    "svm_separable": [
+        ([0.97, 1.0], [0.7, 0.6], 104),
+        ([0.97, 0.7], [0.7, 0.6], 104),
+        ([0.93, 1.0], [0.7, 0.6], 104),
+    ],
+    "separable_earlier": [([1.0, 0.99], [1.0, 0.8], 48), ([1.0, 0.7], [1.0, 0.95], 48), ([1.0, 0.91], [1.0, 0.96], 48)],
+    "interference": [(0, 95, 96), (30, 95, 96), (8, 95, 96)],
+    "noise_starts": [(24, 24), (23, 24), (3, 3)],
+    "captured_draws": [([0.25, 0.6], [0.75, 1]), ([0.25, 0.0], [0.75, 0.08]), ([0.25, 0.05], [0.75, 0.4])],
+    "bandwidth_gap": [((0.72, 0.04), (0.5, 0.04)), ((0.5, 0.04), (0.72, 0.04)), ((0.77, 0.04), (0.86, 0.04))],
+    "bandwidth_law": [None, (["cat and church"],), ([],)],
+    "bandwidth_image": [
+        ([(np.array([1, 0.8, 0.5]), np.array([0.05, 0.05, 0.05]))],),
+        ([(np.array([1, 0.5, 0.8]), np.array([0.05, 0.05, 0.05]))],),
+        ([(np.array([1, 0.9, 0.8]), np.array([0.1, 0.1, 0.1]))],),
+    ],
+    "t_800": [([704, 640],), ([704, 800],), ([704, NAN],)],
+    "convex_combination": [([0.96, 1],), ([0.96, 0.7],), ([0.96, NAN],)],
+    "interpolation_generates": [(6, 64, 0.25, 1), (0, 64, 0.3, 1), (8, 64, 0.1, 1)],
+    "middle_of_path": [([0.1, 0.2], [0.01, 0.02]), ([0.1, 0.2], [0.01, -0.02]), ([0.1, 0.2], [0.01, NAN])],
+    "diversity_n": [
+        ([(0.5, 0.01)] * 2, [(0.6, 0.01)] * 2),
+        ([(0.5, 0.01)] * 2, [(0.51, 0.01)] * 2),
+        ([(0.5, 0.01)] * 2, [(0.6, 0.01), (0.51, 0.01)]),
+    ],
+    "far_domains_easier": [(range(6), [6, 5, 4, 3, 2, 1]), (range(6), range(6)), (range(6), [2, 4, 6, 1, 3, 5])],
+    "vanilla_fails": [([0.84, 0.62], 32), ([0.03, 0.0], 48), ([0.5, 0.6], 32)],
+    "tuning_near": [((5.1, 0.5), (2.3, 0.3)), ((2.3, 0.5), (5.1, 0.3)), ((3, 0.5), (2.3, 0.3))],
+    "sampling_beats_tuning": [(3, 4), (2, 4), (NAN, 4)],
+    "no_weight_touched": [(True,), (False,), ()],
+    "known_categories": [([0.65, 0.7], [0.8, 0.9]), ([0.65, 0.1], [0.8, 0.4]), ([0.65, 0.4], [0.8, 0.6])],
+    "known_light": [([4, 7], 7), ([4, 3], 7), ([NAN], 7)],
+    "sky_sampling_better": [(13, 14), (3, 14), (5, 7)],
+    "domain_transfer": [(0.75, 0.25, 0.1, 0.03), (1.0, 0.0, 0.05, 0.03), (1.0, 0.0, 0.08, 0.03)],
+    "base_quality_inherited": [([1.0, 1.0, 1.0],), ([-1.0, 0.5, 0.5],), ([0.5, 1.0, -1.0],)],
+    "cosine_better": [(7, 8), (1, 8), (3, 8)],
+    "sampling_negligible": [(0.001,), (0.02,), (NAN,)],
+}
+OTHER_NAMES = {  # claims whose rule has another name
+    **dict.fromkeys(("property-d1", "lemma-d2", "lemma-d3", "lemma-d4", "property-d5", "lemma-c2"), "within_bounds"),
+}
+TRIED = [(rule, trials) for rule, trials in SHAPES.items()]
+TRIED += [(getattr(verdicts, name), trials) for name, trials in RULES.items()]
+CASES = [
+    pytest.param(rule, numbers, outcome, id=f"{getattr(rule, '__name__', k)}-{outcome}")
+    for k, (rule, trials) in enumerate(TRIED)
+    for numbers, outcome in zip(trials, (HOLDS, FAILS, UNDECIDED), strict=True)
+    if numbers is not None
+]
+
+
+@pytest.mark.parametrize(("rule", "numbers", "outcome"), CASES)
+def test_a_rule_holds_fails_and_stays_undecided(rule, numbers, outcome):
+    assert rule(*numbers) == outcome
+
+
+def test_every_claim_has_a_rule_that_was_tried():
+    assert {OTHER_NAMES.get(key, key.replace("-", "_")) for key in claims.CLAIMS} <= RULES.keys()
+
+
+def test_rules_take_tensors_and_series_as_lists():
+    for kind in (list, np.array, torch.tensor, pd.Series):
+        assert verdicts.all_below(kind([0.1, 0.2]), 0.3, kind([0.01, 0.01])) == HOLDS
+        assert verdicts.reconstruction_is_representation(kind([0.02, 0.03])) == FAILS
+
+
+@pytest.mark.parametrize("rule", [verdicts.all_above, verdicts.all_below])
+def test_what_was_not_measured_decides_nothing(rule):
+    assert rule([], 1) == rule([NAN, NAN], 1) == UNDECIDED
+
+
+def test_a_level_that_is_just_reached_is_not_passed():
+    assert verdicts.all_below([0.5], 0.5) == verdicts.all_above([0.5], 0.5) == FAILS
+
+
+def test_one_way_that_arrives_and_keeps_decides_a_direction():
+    ways = [verdicts.domain_transfer(1.0, 0.0, 0.01, 0.03), verdicts.domain_transfer(0.9, 0.1, 0.2, 0.03)]
+    assert ways == [FAILS, HOLDS] and verdicts.any_of(ways) == HOLDS
+    assert verdicts.domain_transfer(0.7, 0.1, 0.2, 0.03) == verdicts.domain_transfer(1.0, 0.3, 0.2, 0.03) == FAILS
+
+
+def test_interference_needs_both_ends():
+    """At η = 0 up to 3 of 96 leave Wilson's interval below 0.1; at η = 1 half of 96 do not leave it above one half."""
+    assert verdicts.interference(3, 95, 96) == HOLDS and verdicts.interference(5, 95, 96) == UNDECIDED
+    assert verdicts.interference(0, 48, 96) == UNDECIDED and verdicts.interference(0, 30, 96) == FAILS
+
+
+def test_a_capture_too_many_or_a_set_too_far_fails_whatever_the_other_says():
+    assert verdicts.interpolation_generates(20, 64, 0.1, 1) == verdicts.interpolation_generates(0, 64, 0.26, 1) == FAILS
+
+
+def test_the_chance_of_far_domains_is_that_of_all_orders():
+    """With six domains at most 17 of 720 orders may be as extreme: the count is Spearman's, order by order."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        gaps, scores = rng.standard_normal((2, 6))
+        found = stats.spearmanr(gaps, scores).statistic
+        chances = np.array([stats.spearmanr(gaps, order).statistic for order in itertools.permutations(scores)])
+        below, above = (chances <= found + 1e-9).mean(), (chances >= found - 1e-9).mean()
+        expected = HOLDS if below < 0.025 else FAILS if above < 0.025 else UNDECIDED
+        assert verdicts.far_domains_easier(gaps, scores) == expected
+
+
+def test_counterexamples_are_pairs_that_contradict_each_other_by_three_errors():
+    gaps = {"cat": (20.0, 1.0), "church": (33.0, 1.0), "galaxy": (22.0, 1.0)}
+    widths = {"cat": (0.5, 0.04), "church": (0.2, 0.04), "galaxy": (0.4, 0.04)}
+    assert verdicts.counterexamples(gaps, widths) == ["church and cat", "church and galaxy"]
+    assert verdicts.counterexamples(gaps, {name: (value, 0.2) for name, (value, _) in widths.items()}) == []
+
+
+def test_a_bandwidth_has_the_errors_of_its_images_and_of_its_etas():
+    """All images alike: what is left is the place between two etas, uniform over 1/2."""
+    errors = np.broadcast_to(np.array([[0, 0.05, 0.15], [0, 0.15, 0.25]])[..., None], (2, 3, 4))
+    found = ood.Bandwidth((200, 800), (0.0, 0.5, 1.0), errors, np.zeros((2, 3, 4)), torch.zeros(2, 3, 3, 8, 8))
+    b, single, (mean, error) = verdicts.bandwidths(found)
+    np.testing.assert_allclose(b, [0.75, 1 / 3])
+    np.testing.assert_allclose(single, 0.5 / np.sqrt(12))
+    assert mean == pytest.approx((0.75 + 1 / 3) / 2) and error == pytest.approx(0.5 / np.sqrt(24))
+    rng = np.random.default_rng(0)
+    mixed = ood.Bandwidth((1, 2), (0.0, 0.5, 1.0), rng.uniform(0, 0.2, (2, 3, 8)), np.zeros((2, 3, 8)), None)
+    _, single, (mean, error) = verdicts.bandwidths(mixed, max_error=0.12)
+    drawn = mixed.bootstrap(max_error=0.12)
+    np.testing.assert_allclose(single**2, drawn.var(0) + 1 / 48)
+    assert error**2 == pytest.approx(drawn.mean(1).var() + 1 / 96)
+
+
+def test_an_image_changes_sides_at_the_highest_t_at_which_half_are_dogs():
+    assert verdicts.changes_sides({800.0: 0.0, 704.0: 0.5, 640.0: 0.3, 100.0: 1.0}) == 704
+    assert np.isnan(verdicts.changes_sides({800.0: 0.0, 100.0: 0.4}))
+
+
+def test_nearer_than_all_asks_both_judges():
+    ours, others = {"kernel": 0.1, "thumbnails": 0.2}, [{"kernel": 0.3, "thumbnails": 0.3}]
+    assert verdicts.nearer_than_all(ours, others)
+    assert not verdicts.nearer_than_all(ours, [*others, {"kernel": 0.3, "thumbnails": 0.2}])
+
+
+def test_statistics_that_tuned_images_hardly_have_count_as_lost():
+    ours = pd.DataFrame({"distance": [1.0, 1.0, 1.0]})
+    tuned = pd.DataFrame({"distance": [2.0, 0.5, 0.5], "measured": [90, 90, 40], "real measured": [100, 100, 100]})
+    assert list(verdicts.nearer_or_lost(ours, tuned)) == [True, False, True]
