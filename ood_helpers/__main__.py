@@ -20,41 +20,36 @@ METHODS = {
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "cosine")
-COMMANDS = {  # what each does, in short and at length; how it is called; examples
+DRAWN = ("sample", "study")  # commands of one model and one domain that draw new latents; as table 1 does
+COMMANDS = {  # what each does, in short and at length; how it is called; an example
     "train": (
         "train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
         "A network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half precision, "
         "training.json with the loss, and samples.png. A scorer's holds its weights and scorer.json with its accuracy.",
         "MODEL --output FOLDER",
-        ["toy-dog --output runs/toy-dog", "toy-dog --output runs/short --steps 300"],
+        "toy-dog --output runs/short --steps 300",
     ),
     "invert": (
         "invert images of a domain into a store of latents",
         "The store is a folder within --folder, named after model, domain and settings; its name is printed. "
         "Images that it holds already are not inverted again. `ood_helpers.LatentStore(folder)` opens it.",
         "--model MODEL --domain DOMAIN",
-        [
-            "--model toy-dog --domain church --images 200",
-            "--model google/ddpm-celebahq-256 --domain ~/galaxies --images 2000 --solver dpm2m",
-        ],
+        "--model google/ddpm-celebahq-256 --domain ~/galaxies --images 2000 --solver dpm2m",
     ),
     "sample": (
         "draw new latents among inverted ones and denoise them into images",
         "Inverts first what is missing, as `invert` does, then draws by --method and writes numbered PNG files.",
         "--model MODEL --domain DOMAIN --output FOLDER",
-        [
-            "--model toy-dog --domain church --images 200 --output new-churches",
-            "--model toy-dog --domain church --images 200 --output arcs --method interpolate",
-        ],
+        "--model toy-dog --domain church --images 200 --output new-churches",
     ),
     "study": (
         "measure what the chapters measure, for one unseen domain",
         "Inverts what is missing of the unseen domain and of the model's own. Of both it measures the error of the "
         "round trip and the Gaussianity and geometry of the latents; how far apart they lie and how well a plane "
         "separates them; and of images newly drawn by --method diversity and mode interference. Writes a JSON file and "
-        "prints a summary. Processes share the walks up and back; the first one measures.",
+        "prints a summary. Processes share inversions and round trips; the first one measures.",
         "--model MODEL --domain DOMAIN --own DOMAIN --output FILE",
-        ["--model toy-dog --domain church --own dog --output church.json"],
+        "--model toy-dog --domain church --own dog --output church.json",
     ),
     "table": (
         "make a table of the paper, ours beside theirs",
@@ -64,21 +59,17 @@ COMMANDS = {  # what each does, in short and at length; how it is called; exampl
         "beside; with NAME=FOLDER the images come from a folder. Writes table-N.csv into --output and prints it. "
         "Processes share inversions and images; the first one measures.",
         "{1,2,3} --model MODEL --own DOMAIN --domain DOMAIN --output FOLDER",
-        [
-            "2 --model toy-dog --own dog --domain face --domain church --output tables",
-            "1 --model google/ddpm-church-256 --own church=~/lsun/church --domain dog=~/afhq/dog --output tables",
-        ],
+        "2 --model google/ddpm-church-256 --own church=~/lsun/church --domain dog=~/afhq/dog --output tables",
     ),
 }
 MANY = """many processes:
   torchrun --nproc_per_node 8 -m ood_helpers {name} ...
-  accelerate launch --multi_gpu --num_processes 8 -m ood_helpers {name} ...
+  accelerate launch --multi_gpu --num_processes 8 -m ood_helpers {name} ...   (with --cpu it starts only one)
   srun --ntasks 32 python -m ood_helpers {name} ...
   python -m ood_helpers {name} ... --rank 2 --world 8
   Process 2 of 8 makes every eighth batch from the third on, and then what the others have not made yet; each takes
   the GPU with its number. All they need is a folder that all of them see. None waits for another, so they may come
   and go: what was interrupted, killed, or ran out of disk or memory is made when the command is given again.
-  (`accelerate launch --cpu` starts one process, whatever --num_processes says.)
 """
 EXITS = """exit codes:
   0  done
@@ -93,19 +84,14 @@ def build_parser() -> argparse.ArgumentParser:
     more = "`python -m ood_helpers COMMAND --help` has examples and all options of a command."
     parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__, epilog=more)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (short, what, usage, examples) in COMMANDS.items():
-        lines = ["examples:", *(f"  python -m ood_helpers {name} {example}" for example in examples), ""]
-        if name in ("sample", "study", "table"):
-            lines += ["ways to draw new latents:", *(f"  {way:18} {words}" for way, words in METHODS.items()), ""]
-        epilog = "\n".join([*lines, *([] if name == "train" else [MANY.format(name=name)]), EXITS])
-        command = commands.add_parser(
-            name,
-            help=short,
-            description=textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100),
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            usage=f"%(prog)s {usage} [options]",
-        )
+    for name, (short, what, usage, example) in COMMANDS.items():
+        ways = "".join(f"  {way:18} {words}\n" for way, words in METHODS.items())
+        parts = [f"example:\n  python -m ood_helpers {name} {example}\n", EXITS]
+        parts[1:1] = [f"ways to draw new latents:\n{ways}"] if name in (*DRAWN, "table") else []
+        parts[-1:-1] = [MANY.format(name=name)] if name != "train" else []
+        command = commands.add_parser(name, help=short, formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.description = textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100)
+        command.usage, command.epilog = f"%(prog)s {usage} [options]", "\n".join(parts)
         (_train_options if name == "train" else _study_options)(command, name)
     return parser
 
@@ -121,9 +107,9 @@ def _train_options(command: argparse.ArgumentParser, _: str) -> None:
 
 
 def _study_options(command: argparse.ArgumentParser, name: str) -> None:
-    # no name is a beginning of one of torchrun's own options, which would take it
-    several, whole = {"action": "append", "required": True}, {"type": int, "metavar": "N"}
-    either = "NAME or NAME=FOLDER" if name == "table" else "name, such as church, or folder of images or FITS files"
+    """Add options, of which none is a beginning of one of torchrun's own, which would take it."""
+    several, whole, real = {"action": "append", "required": True}, {"type": int, "metavar": "N"}, {"type": float}
+    domain = "NAME or NAME=FOLDER" if name == "table" else "name, such as church, or folder of images or FITS files"
     if name == "table":
         command.add_argument("table", type=int, choices=(1, 2, 3), help="which table of the paper")
     add = command.add_argument_group("model and images").add_argument
@@ -134,41 +120,40 @@ def _study_options(command: argparse.ArgumentParser, name: str) -> None:
     add("--attention-order", choices=("old", "new"), default="old", help="of its attention (default: %(default)s)")
     add("--image-size", **whole, default=256, help="of a checkpoint file (default: %(default)s)")
     add("--schedule", choices=SCHEDULES, default="linear", help="of a checkpoint file (default: %(default)s)")
-    add("--domain", **several, help=f"an unseen domain: {either}")
+    add("--domain", **several, help=f"unseen images: {domain}")
     if name in ("study", "table"):
-        add("--own", **several, help=f"the domain that the model was trained on: {either}")
+        add("--own", **several, help=f"images that the model was trained on: {domain}")
     add("--images", **whole, default=200, help="how many to invert (default: %(default)s)")
     add("--seed", **whole, default=0, help="which images (default: %(default)s)")
     add("--folder", type=Path, default="latents", help="where the stores are (default: %(default)s)")
 
     add = command.add_argument_group("walk").add_argument
     solvers = "ddim (the paper's, default), unipc and dpm2m (more exact), ab2, heun, ddim-fixed-point"
-    precisions = "of the network: float32, bfloat16, float16, or auto (default): bfloat16 where there are units for it"
+    precisions = "float32, bfloat16, float16, or auto (default): bfloat16 on a device that has units for it"
     add("--timestep", dest="t", **whole, default=800, help="timestep of the latents (default: %(default)s)")
     add("--steps", **whole, default=50, help="evaluations of the network, if of first order (default: %(default)s)")
     add("--solver", choices=SOLVERS, metavar="NAME", default="ddim", help=solvers)
-    add("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=precisions)
+    add("--precision", choices=PRECISIONS, metavar="NAME", default="auto", help=f"of the network: {precisions}")
     add("--compile", action="store_true", help="compile the network first: minutes of waiting, for long runs on a GPU")
     add("--batch-size", **whole, default=16, help="images at a time, 1 to 16 (default); less takes less memory")
     add("--device", help="cpu, cuda or cuda:1; by default this process's GPU, if there is one")
-    add("--rank", **whole, help="number of this process, from 0; by default what its launcher says")
-    add("--world", **whole, help="number of all processes, likewise")
+    add("--rank", **whole, help="number of this process, from 0 (default: as the launcher says)")
+    add("--world", **whole, help="how many processes there are (default: as the launcher says)")
+    if name == "invert":
+        return
 
-    if name in ("sample", "study", "table"):
-        add = command.add_argument_group("new latents").add_argument
-        weight = "of interpolate, slerp-gaussian (default: %(default)s)"
-        add("--method", choices=METHODS, metavar="WAY", default="centered", help="below (default: %(default)s)")
-        add("--neighbors", **whole, default=10, help="of centered: latents to combine (default: %(default)s)")
-        add("--share", type=float, default=0.5, help="of centered: weight of the first (default: %(default)s)")
-        add("--weight", type=float, default=0.5, help=weight)
-        add("--sampling-seed", **whole, default=0, help="of the draws (default: %(default)s)")
-        count = 200 if name == "table" else 64
-        add("--count", **whole, default=count, help="how many to draw (default: %(default)s)")
-        if name == "table":
-            features = "table 1: of the domain scorer (drawn images), or inception (the FID; needs torch-fidelity)"
-            add("--features", choices=("scorer", "inception"), default="scorer", help=features)
-        kind = "file for the results" if name == "study" else "folder for the results"
-        add("--output", type=Path, required=True, help=kind)
+    add = command.add_argument_group("new latents").add_argument
+    add("--method", choices=METHODS, metavar="WAY", default="centered", help="below (default: %(default)s)")
+    add("--neighbors", **whole, default=10, help="of centered: latents to combine (default: %(default)s)")
+    add("--share", **real, default=0.5, help="of centered: weight of the first (default: %(default)s)")
+    add("--weight", **real, default=0.5, help="of interpolate, slerp-gaussian (default: %(default)s)")
+    add("--sampling-seed", **whole, default=0, help="of the draws (default: %(default)s)")
+    add("--count", **whole, default=200 if name == "table" else 64, help="new images (default: %(default)s)")
+    add = command.add_argument_group("results").add_argument
+    if name == "table":
+        features = "table 1: scorer (default), of the domain scorer; or inception, for the FID: needs torch-fidelity"
+        add("--features", choices=("scorer", "inception"), default="scorer", help=features)
+    add("--output", type=Path, required=True, help="JSON file" if name == "study" else "folder")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -186,7 +171,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TypeError, ImportError) as error:
         told = str(error)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in ("out of memory", "t allocate")):
+        memory = ("out of memory", "can't allocate memory")
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in memory):
             raise
         size = getattr(options, "batch_size", 1)
         remedy = f" with --batch-size {size // 2}" if size > 1 else ", or on a machine with more memory"
@@ -217,30 +203,29 @@ def _study(options: argparse.Namespace) -> None:
     from .checks import check_device, check_integer
     from .scale import report, study, work
 
-    name = f"table {options.table}" if options.command == "table" else options.command
+    name = options.command
+    number, output = getattr(options, "table", None), getattr(options, "output", None)
     options.rank, options.world = work.rank_and_world(options.rank, options.world)
-    plan = study.Study(
-        **{field.name: vars(options)[field.name] for field in fields(study.Study) if field.name in options}
-    )
-    named = _named if options.command == "table" else lambda text: (text, text)
+    plan = study.Study(**{f.name: getattr(options, f.name) for f in fields(study.Study) if f.name in options})
+    named = _named if number else lambda text: (text, text)
     own, domains = [named(text) for text in getattr(options, "own", [])], dict(map(named, options.domain))
+    for option, given, single in (("--model", options.model, number != 1), ("--domain", domains, name in DRAWN)):
+        if single and len(given) != 1:
+            raise ValueError(f"{option}: got {len(given)}, expected one (only table 1 takes several models)")
     if own and len(own) != len(options.model):
         raise ValueError(f"--own: got {len(own)}, expected one for each of {len(options.model)} --model")
-    if name != "table 1" and len(options.model) != 1:
-        raise ValueError(f"--model: got {len(options.model)}, expected one (only table 1 is of several)")
-    if options.command in ("sample", "study") and len(domains) != 1:
-        raise ValueError(f"--domain: got {len(domains)}, expected one")
-    check_integer("--images", plan.images, {"study": 8, "table 3": 4}.get(name, 1))
-    if name in ("sample", "study", "table 1"):
+    check_integer("--images", plan.images, {"study": 8, 3: 4}.get(number or name, 1))
+    if name in DRAWN or number == 1:
         study.check_drawing(plan)
-    domains = ({} if name == "table 1" else dict(own)) | domains
+    if number != 1:
+        domains = dict(own) | domains
     for domain in domains.values():
-        study.check_domain(domain, plan, plan.count if name == "table 1" else 0)
+        study.check_domain(domain, plan, plan.count if number == 1 else 0)
     study.writable("--folder", plan.folder)
-    if name == "study" and options.output.is_dir():
-        raise ValueError(f"--output: got the folder {str(options.output)!r}, expected a file for the results")
-    if name != "invert":
-        study.writable("--output", options.output.parent if name == "study" else options.output)
+    if name == "study" and output.is_dir():
+        raise ValueError(f"--output: got the folder {str(output)!r}, expected a file for the results")
+    if output:
+        study.writable("--output", output.parent if name == "study" else output)
     device = check_device("--device", options.device) if options.device else work.local_device(plan.rank)
     models = [
         load_model(
@@ -258,16 +243,12 @@ def _study(options: argparse.Namespace) -> None:
     ]
     for model in models:
         study.check_walk(model, list(domains.values()), plan)
-    if options.command == "table":
-        names = [name for name, _ in own]
-        said = report.table(options.table, models, names, domains, plan, options.features, options.output)
+    if number:
+        said = report.table(number, models, [name for name, _ in own], domains, plan, options.features, output)
     elif name == "study":
-        said = report.study(models[0], options.domain[0], options.own[0], plan, options.output)
+        said = report.study(models[0], options.domain[0], options.own[0], plan, output)
     elif name == "sample":
-        folder = study.check_output(options.output, models[0], options.domain[0], plan)
-        (store,) = study.inverted(models[0], options.domain, plan)
-        files = study.new_images(models[0], store, plan, folder)
-        said = f"{folder}: {len(files)} images, {files[0].name} to {files[-1].name}"
+        said = report.sample(models[0], options.domain[0], plan, output)
     else:
         stores = study.inverted(models[0], options.domain, plan)
         said = "\n".join(f"{store.path}: {len(store)} latents of shape {store.image_shape}" for store in stores)

@@ -1,18 +1,16 @@
 """From the surface brightness of three bands to a picture, and back.
 
-The paper's radiation fields are maps of dust emission at 250, 24 and 4.5 micrometers, shown as red, green and blue
-(Appendix E.1). Brightness spans decades, so it is stretched by an inverse hyperbolic sine, in units of the brightness
-that a band shows as white, ``x_b = flux_b / white_b``:
+With ``x_b = flux_b / white_b``, in units of what a band shows as white, and ``f(x) = asinh(x / s) / asinh(1 / s)``:
 
-    per-band   p_b = f(x_b),                     f(x) = asinh(x / s) / asinh(1 / s)
-    lupton     p_b = x_b f(I) / I,  I = mean x_b                        Lupton et al. 2004: keeps the ratio of the bands
+    per-band   p_b = f(x_b)
+    lupton     p_b = x_b f(I) / I,  I = mean x_b              keeps the ratio of the bands (Lupton et al. 2004)
 
-Both have an inverse where no channel is cut off at black or white. By ``lupton`` that happens to strong colors first: a
-pixel that is bright in one band alone is three times as bright there as on average.
+Both have an inverse where nothing is cut off at white, as by ``lupton`` happens to strong colors first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,29 +18,17 @@ import torch
 
 from ..checks import check_batch, check_choice, check_images, check_number
 
-BANDS = (250.0, 24.0, 4.5)
-"""Wavelengths in micrometers, in the order red, green, blue."""
-
+BANDS = (250.0, 24.0, 4.5)  # wavelengths in micrometers, in the order red, green, blue
 KINDS = ("lupton", "per-band")
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """How brightness becomes a picture.
+    """How brightness becomes a picture."""
 
-    Attributes
-    ----------
-    white : tuple of float
-        Brightness that red, green and blue show as white, in the unit of the maps, such as MJy/sr.
-    softening : float
-        Below this share of white the stretch is linear, above it logarithmic.
-    kind : {"lupton", "per-band"}
-        Stretch the mean brightness and keep the ratio of the bands, or stretch each band by itself.
-    """
-
-    white: tuple[float, float, float]
-    softening: float = 0.05
-    kind: str = "lupton"
+    white: tuple[float, float, float]  # brightness that red, green and blue show as white, in the unit of the maps
+    softening: float = 0.05  # below this share of white the stretch is linear, above it logarithmic
+    kind: str = "lupton"  # stretch the mean and keep the ratio of the bands, or "per-band": each by itself
 
     def __post_init__(self):
         check_choice("kind", self.kind, KINDS)
@@ -60,12 +46,10 @@ def fit_stretch(
 
     Parameters
     ----------
-    flux : Tensor
-        ``(n, 3, H, W)``, surface brightness.
+    flux, softening, kind
+        As for `to_images` and `Stretch`.
     quantile : float
         In ``(0, 1]``; what lies above is cut off by ``per-band``, and loses brightness but not color by ``lupton``.
-    softening, kind
-        As in `Stretch`.
     """
     check_number("quantile", quantile, 0, 1, strict=True)
     values = _three("flux", check_batch("flux", flux)).double().transpose(0, 1).flatten(1).numpy()
@@ -79,25 +63,18 @@ def to_images(flux: torch.Tensor, stretch: Stretch) -> torch.Tensor:
     ----------
     flux : Tensor
         ``(n, 3, H, W)``, surface brightness at 250, 24 and 4.5 micrometers; what is negative is shown as black.
+        TypeError or ValueError if it is no finite floating batch of three bands.
     stretch : Stretch
 
     Returns
     -------
     Tensor
-        Images ``(n, 3, H, W)`` in ``[-1, 1]``, in the dtype of ``flux``. Beyond white ``lupton`` keeps the color.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the maps are no finite floating batch of three bands.
+        ``(n, 3, H, W)`` in ``[-1, 1]``, in the dtype of ``flux``. Beyond white ``lupton`` keeps the color.
     """
     x = _three("flux", check_batch("flux", flux)).clamp_min(0) / _white(stretch, flux)
-    if stretch.kind == "per-band":
-        picture = _rise(x, stretch.softening).clamp_max(1)
-    else:
-        brightness = x.mean(1, keepdim=True)
-        picture = x * _over(_rise(brightness, stretch.softening), brightness)
-        picture = picture / picture.amax(1, keepdim=True).clamp_min(1)
+    s, per_band = stretch.softening, stretch.kind == "per-band"
+    picture = _bend(x, lambda light: torch.asinh(light / s) / np.arcsinh(1 / s), per_band)
+    picture = picture.clamp_max(1) if per_band else picture / picture.amax(1, keepdim=True).clamp_min(1)
     return 2 * picture - 1
 
 
@@ -109,7 +86,6 @@ def to_flux(images: torch.Tensor, stretch: Stretch) -> torch.Tensor:
     images : Tensor
         ``(n, 3, H, W)`` in ``[-1, 1]``; TypeError or ValueError if not.
     stretch : Stretch
-        That of the pictures.
 
     Returns
     -------
@@ -117,11 +93,8 @@ def to_flux(images: torch.Tensor, stretch: Stretch) -> torch.Tensor:
         ``(n, 3, H, W)``, surface brightness in the unit of ``stretch.white``.
     """
     picture = (_three("images", check_images("images", images)).clamp(-1, 1) + 1) / 2
-    if stretch.kind == "per-band":
-        x = _fall(picture, stretch.softening)
-    else:
-        seen = picture.mean(1, keepdim=True)
-        x = picture * _over(_fall(seen, stretch.softening), seen)
+    s = stretch.softening
+    x = _bend(picture, lambda seen: s * torch.sinh(seen * np.arcsinh(1 / s)), stretch.kind == "per-band")
     return x * _white(stretch, images)
 
 
@@ -129,19 +102,12 @@ def to_flux(images: torch.Tensor, stretch: Stretch) -> torch.Tensor:
 class StretchLoss:
     """What a picture no longer knows of the maps.
 
-    Attributes
-    ----------
-    saturated : float
-        Share of the pixels with a channel at white or beyond.
-    negative : float
-        Share of the values below 0, shown as black.
-    error : tuple of float
-        For each band the median relative error of the other values above a thousandth of white, after rounding to 256
-        gray levels.
+    ``error`` is the median relative error of each band after rounding to 256 gray levels, of the values above a
+    thousandth of white in pixels that are not saturated.
     """
 
-    saturated: float
-    negative: float
+    saturated: float  # share of the pixels with a channel at white or beyond
+    negative: float  # share of the values below 0, shown as black
     error: tuple[float, float, float]
 
 
@@ -156,17 +122,12 @@ def stretch_loss(flux: torch.Tensor, stretch: Stretch) -> StretchLoss:
     return StretchLoss(float(full[:, 0].float().mean()), float((flux < 0).float().mean()), tuple(medians))
 
 
-def _rise(x, s: float):
-    return torch.asinh(x / s) / np.arcsinh(1 / s)
-
-
-def _fall(seen, s: float):
-    return s * torch.sinh(seen * np.arcsinh(1 / s))
-
-
-def _over(a, b):
-    """``a / b``, and 0 where there is no light."""
-    return torch.where(b > 0, a / b.clamp_min(1e-30), torch.zeros_like(b))
+def _bend(x: torch.Tensor, curve: Callable, per_band: bool) -> torch.Tensor:
+    """Apply a curve to each band, or to their mean, all bands changing by one factor, 0 where there is no light."""
+    if per_band:
+        return curve(x)
+    mean = x.mean(1, keepdim=True)
+    return x * torch.where(mean > 0, curve(mean) / mean.clamp_min(1e-30), torch.zeros_like(mean))
 
 
 def _white(stretch: Stretch, like: torch.Tensor) -> torch.Tensor:

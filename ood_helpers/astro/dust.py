@@ -1,8 +1,7 @@
 """What an astronomer measures in maps of dust emission at 250, 24 and 4.5 micrometers (Appendix E.1 of the paper).
 
-Cold dust shines at 250 micrometers, warm dust at 24, stars at 4.5.  Young stars cluster, warm the dust around them and
-blow cavities into it.  Each of these sentences becomes a number of one map, so that sets of maps compare without
-taste.
+Cold dust shines at 250 micrometers, warm dust at 24, stars at 4.5; young stars cluster, warm the dust around them and
+blow cavities into it. Each of these becomes a number of one map.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
     Parameters
     ----------
     flux : Tensor
-        ``(n, 3, H, H)`` in MJy/sr at 250, 24 and 4.5 micrometers, at least 32 pixels a side.
+        ``(n, 3, H, H)`` in MJy/sr at 250, 24 and 4.5 micrometers, at least 32 pixels a side; TypeError or ValueError if
+        not, ImportError without photutils.
 
     Returns
     -------
@@ -38,8 +38,7 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
         One row a map. NaN where there is nothing to measure, such as the clustering of a single star.
 
         ========================== ==================================================================================
-        slope 250, slope 24        exponent of the power spectrum, from two waves a map to one wave in four pixels;
-                                   that of a single map scatters by about 0.1 at 64 pixels
+        slope 250, slope 24        exponent of the power spectrum; that of one map scatters by about 0.1 at 64 pixels
         brightness 250, 24, 4.5    mean of log10 of brightness in MJy/sr
         contrast 250, 24, 4.5      standard deviation of log10 of brightness, the width of a lognormal distribution
         color 24/250, color 4.5/24 median of log10 of the ratio of two bands
@@ -48,38 +47,29 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
         warm rim                   log10 of the 24-micrometer brightness in a ring around stars over that elsewhere
         cavity                     log10 of the 250-micrometer brightness close to stars over that elsewhere
         ========================== ==================================================================================
-
-    Raises
-    ------
-    ImportError, TypeError, ValueError
-        If photutils is missing, or the maps are no finite floating batch of three square bands of at least 32 pixels.
     """
     flux = check_batch("flux", flux)
     if flux.shape[1] != 3 or flux.shape[2] != flux.shape[3] or flux.shape[2] < 32:
         raise ValueError(f"flux: got shape {tuple(flux.shape)}, expected (n, 3, H, H) with H of at least 32")
-    maps = flux.detach().cpu().double().numpy()
-    cold, warm, hot = maps.transpose(1, 0, 2, 3)
+    bands = cold, warm, hot = flux.detach().cpu().double().numpy().transpose(1, 0, 2, 3)
     stars = [find_stars(band) for band in hot]
-    logs = [np.log10(np.maximum(band, FAINTEST * band.mean())) for band in (cold, warm, hot)]
+    logs = [np.log10(np.maximum(band, FAINTEST * band.mean())) for band in bands]
     frame = {"slope 250": spectral_slope(cold), "slope 24": spectral_slope(warm)}
     for name, log in zip(("250", "24", "4.5"), logs, strict=True):
         frame[f"brightness {name}"], frame[f"contrast {name}"] = log.mean((1, 2)), log.std((1, 2))
-    frame["color 24/250"] = np.median(logs[1] - logs[0], axis=(1, 2))
-    frame["color 4.5/24"] = np.median(logs[2] - logs[1], axis=(1, 2))
+    for name, k in (("color 24/250", 1), ("color 4.5/24", 2)):
+        frame[name] = np.median(logs[k] - logs[k - 1], axis=(1, 2))
     frame["sources"] = [float(len(found)) for found in stars]
-    frame["clustering"] = [clark_evans(found, maps.shape[-1]) for found in stars]
-    frame["warm rim"] = [around(log, found, OUTER) for log, found in zip(logs[1], stars, strict=True)]
-    frame["cavity"] = [around(log, found, INNER) for log, found in zip(logs[0], stars, strict=True)]
+    frame["clustering"] = [clark_evans(found, flux.shape[-1]) for found in stars]
+    for name, k, ring in (("warm rim", 1, OUTER), ("cavity", 0, INNER)):
+        frame[name] = [around(log, found, ring) for log, found in zip(logs[k], stars, strict=True)]
     return pd.DataFrame(frame)
 
 
 def power_of_rings(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wave numbers in waves a map, ``(k,)``, and the power of each map averaged over directions, ``(n, k)``.
-
-    The mean is taken out and the map fades to its edges: what wraps around them would add power of slope -2.
-    """
+    """Wave numbers in waves a map, ``(k,)``, and the power of each map averaged over directions, ``(n, k)``."""
     n, size = len(maps), maps.shape[-1]
-    fade = np.hanning(size + 1)[:-1]
+    fade = np.hanning(size + 1)[:-1]  # to the edges: what wraps around them would add power of slope -2
     window = np.outer(fade, fade)
     centered = maps - (maps * window).sum((1, 2), keepdims=True) / window.sum()
     power = np.abs(np.fft.fft2(centered * window)) ** 2 / (window**2).sum()
@@ -103,8 +93,7 @@ def spectral_slope(maps: np.ndarray) -> np.ndarray:
 def find_stars(band: np.ndarray) -> np.ndarray:
     """Places of point sources in a map ``(H, H)``, ``(k, 2)`` as column and row in pixels.
 
-    Sought on the map less its background, a median over an area of nine stars, above five times the scatter of what is
-    left and a fifth of the brightest peak, since maps without noise have hardly a scatter.
+    Sought above a median over nine stars' area, five times the scatter and, as there may be none, a fifth of the peak.
     """
     width = STAR_WIDTH * len(band)
     rest = band - median_filter(band, size=2 * round(1.5 * width) + 1, mode="reflect")
@@ -123,8 +112,7 @@ def find_stars(band: np.ndarray) -> np.ndarray:
 def clark_evans(places: np.ndarray, size: float) -> float:
     """Mean distance to the nearest neighbor over that of as many random places in a square, NaN for fewer than two.
 
-    With the edge correction of Donnelly (1978), ``sqrt(A / n) / 2 + (0.0514 + 0.041 / sqrt(n)) L / n``, of the area
-    ``A`` and the length ``L`` of its edge.
+    With Donnelly's edge correction (1978): ``sqrt(A / n) / 2 + (0.0514 + 0.041 / sqrt(n)) L / n``, area A, edge L.
     """
     n = len(places)
     if n < 2:
@@ -139,7 +127,7 @@ def around(log: np.ndarray, places: np.ndarray, ring: tuple[float, float]) -> fl
     """Mean of a map in a ring around the nearest of some places, less that farther away; NaN if either is empty."""
     if not len(places):
         return float("nan")
-    row, column = np.indices(log.shape)
-    distance = np.hypot(column[..., None] - places[:, 0], row[..., None] - places[:, 1]).min(2) / len(log)
+    row, column = np.indices(log.shape)[..., None]
+    distance = np.hypot(column - places[:, 0], row - places[:, 1]).min(2) / len(log)
     near, far = (distance >= ring[0]) & (distance < ring[1]), distance >= OUTER[1]
     return float(log[near].mean() - log[far].mean()) if near.any() and far.any() else float("nan")

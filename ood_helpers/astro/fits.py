@@ -1,11 +1,7 @@
 """Maps of the sky in FITS files: surface brightness of three bands, with its unit and its place on the sky.
 
-A file holds either one cube ``(3, H, W)`` or three images ``(H, W)``, in any unit of surface brightness, or in Jansky
-per pixel or per beam.  `read_map` brings them to MJy/sr on one grid, `load_maps` a whole folder, `write_map` puts what
-a model made into a file that any tool of astronomy opens.  A folder of such files is a domain for `load_domain`, of
-which this module is a reader: pictures are developed by `to_images` with the folder's own stretch.
-
-FITS counts rows from below, pictures from above: rows are turned over on the way in and on the way out.
+This module is a `Reader` of such files: `load_domain` develops them by `to_images` with the folder's own stretch. FITS
+counts rows from below, pictures from above: rows are turned over on the way in and on the way out.
 """
 
 from __future__ import annotations
@@ -45,28 +41,14 @@ FITTED_TO, SAMPLED = 200, 65_536  # maps that set the stretch of a folder, and e
 
 @dataclass(frozen=True)
 class SkyMap:
-    """Surface brightness of one patch of the sky.
+    """Surface brightness of one patch of the sky."""
 
-    Attributes
-    ----------
-    flux : Tensor
-        float32 ``(3, H, W)`` in MJy/sr, the longest wavelength first; row 0 is on top, the last row of the file.
-    bands : tuple of float
-        Wavelengths in micrometers.
-    wcs : astropy.wcs.WCS or None
-        Where its pixels lie on the sky, counted as in the file.
-    file : str
-    measured : Tensor or None
-        bool ``(3, H, W)``, False where ``flux`` is ``blank`` for want of a measurement; None if that is nowhere.
-    blank : float
-    """
-
-    flux: torch.Tensor
-    bands: Bands
-    wcs: object
+    flux: torch.Tensor  # float32 (3, H, W) in MJy/sr, the longest wavelength first; row 0 is the last of the file
+    bands: Bands  # wavelengths in micrometers
+    wcs: object  # an astropy.wcs.WCS: where the pixels lie on the sky, counted as in the file; or None
     file: str
-    measured: torch.Tensor | None = None
-    blank: float = math.nan
+    measured: torch.Tensor | None = None  # bool (3, H, W), False where flux is blank; None if that is nowhere
+    blank: float = math.nan  # what flux is for want of a measurement
 
     @property
     def pixel_scale(self) -> float | None:
@@ -76,9 +58,8 @@ class SkyMap:
     def at(self, size: int) -> SkyMap:
         """Return the central square at ``size`` pixels a side, with its WCS.
 
-        A new pixel has the mean surface brightness of its area, each old pixel weighted by the share of it that lies
-        there: at any ratio the square's flux is kept. What was not measured has no weight; pixels without any
-        measurement are ``blank``. A WCS distorted by tables, which belong to the old pixels, becomes None.
+        A new pixel has the mean brightness of its area, so that flux is kept at any ratio. What was not measured has
+        no weight; pixels without any measurement are ``blank``. A WCS distorted by tables becomes None.
         """
         size = check_integer("size", size, 8)
         height, width = self.flux.shape[1:]
@@ -86,18 +67,16 @@ class SkyMap:
         top, left = (height - side) // 2, (width - side) // 2
         square = np.s_[:, top : top + side, left : left + side]
         seen = np.ones((3, side, side)) if self.measured is None else self.measured[square].double().numpy()
-        light = np.where(seen > 0, self.flux[square].double().numpy(), 0)
-        shares = hdus.area_shares(side, size)
-        means = hdus.mean_where_seen(shares @ light @ shares.T, shares @ seen @ shares.T)
+        means = hdus.area_means(self.flux[square].double().numpy(), seen, size)
         wcs = None if self.wcs is None else hdus.regrid(self.wcs, left, height - side - top, side / size, size)
         return _sky_map(means, self.bands, wcs, self.file, self.blank)
 
     def complete(self) -> SkyMap:
         """Return this map, or raise ValueError if something was not measured."""
-        if self.measured is not None:
-            told = f"{int((~self.measured).sum())} of {self.measured.numel()} values without a measurement"
-            raise ValueError(f"file: {self.file!r} has {told}; cut them out, or pass blank= to fill them")
-        return self
+        if self.measured is None:
+            return self
+        told = f"{int((~self.measured).sum())} of {self.measured.numel()} values without a measurement"
+        raise ValueError(f"file: {self.file!r} has {told}; cut them out, or pass blank= to fill them")
 
 
 def _sky_map(values: np.ndarray, bands: tuple, wcs, file: str, blank: float) -> SkyMap:
@@ -113,20 +92,21 @@ def read_map(
 ) -> SkyMap:
     """Read three bands from a FITS file, in MJy/sr.
 
+    FileNotFoundError, ImportError, TypeError or ValueError names the file and says what is not as below.
+
     Parameters
     ----------
     file : path
-        One HDU with a cube of three planes, or three HDUs with an image each; further axes of length 1 do not matter,
-        nor does compression. ``BUNIT`` says a surface brightness, or Jansky per pixel (with the area at the WCS's
-        reference point) or per beam (``BMAJ``, ``BMIN`` in degrees). Images with other WCS than the first are brought
-        to its grid, bilinearly.
+        A cube ``(3, H, W)`` in one HDU or images in three, compressed or not; axes of length 1 do not matter.
+        ``BUNIT`` says a surface brightness, or Jansky per pixel (of the area at the WCS's reference point) or per beam
+        (``BMAJ``, ``BMIN`` in degrees). Images with other WCS than the first are brought to its grid, bilinearly.
     blank : float, optional
         Brightness in MJy/sr for pixels without a measurement (NaN, infinity, ``BLANK``), or ``math.nan`` to keep them;
         by default such a file is refused.
     bands : tuple of float, optional
         Wavelengths in micrometers, in the order of the file's planes or of ``planes``. By default the file's own: cards
-        ``WAVELEN`` (of an image) or ``WAVELEN1`` to ``WAVELEN3`` (of a cube's planes), in micrometers or as text with a
-        unit, or else a spectral axis with its ``CUNIT``. If it says none, `BANDS` are assumed, with a warning.
+        ``WAVELEN`` (of an image) or ``WAVELEN1`` to ``WAVELEN3`` (of a cube), in micrometers or as text with a unit, or
+        else a spectral axis with its ``CUNIT``. If it says none, `BANDS` are assumed, with a warning.
     planes : tuple of str or int, optional
         HDUs to read: their ``EXTNAME`` such as "SCI1", with version such as "SCI,1", or number. By default all images
         whose names do not say error, variance, weight, quality, mask, model, background or the like.
@@ -135,15 +115,6 @@ def read_map(
     -------
     SkyMap
         Without WCS, and with a warning, if that of the file cannot be read and is not needed.
-
-    Raises
-    ------
-    FileNotFoundError, ImportError
-        If there is no such file, or astropy is missing.
-    TypeError, ValueError
-        If it is no whole FITS file; has no three bands, other wavelengths than ``bands``, fewer than three, an axis of
-        polarization or velocity, images that do not overlap, no surface brightness, or pixels without a value. The
-        message names the file.
     """
     file = Path(file)
     if not file.is_file():
@@ -167,7 +138,7 @@ def read_map(
 
 @cache
 def _warn(message: str) -> None:
-    """Warn once, though catching others' warnings makes Python forget what it has said."""
+    """Warn once: when others' warnings are caught, Python forgets what it has said."""
     warnings.warn(message, UserWarning, stacklevel=3)
 
 
@@ -179,21 +150,15 @@ def write_map(
     Parameters
     ----------
     file : path
-        Must not exist; compressed if it ends in .gz or .bz2.
+        Must not exist (FileExistsError), its folder must (FileNotFoundError); compressed if it ends in .gz or .bz2.
     flux : Tensor or SkyMap
-        ``(3, H, W)`` in MJy/sr; a `SkyMap` brings its own bands and WCS.
+        ``(3, H, W)`` in MJy/sr, floating and finite (TypeError, ValueError); a `SkyMap` brings its own bands and WCS.
     wcs : astropy.wcs.WCS, optional
         For the two axes of the sky. A generated map lies nowhere; give it one only to carry a pixel scale.
     history : tuple of str
         Lines for the header, such as the model and the seed that made the map.
     bands : tuple of float, optional
-        Wavelengths in micrometers, in the order of ``flux``; by default those of the `SkyMap`, or `BANDS`.
-
-    Raises
-    ------
-    FileExistsError, FileNotFoundError, ImportError, TypeError, ValueError
-        If the file exists, or its folder does not; if astropy is missing; if the map is no finite floating tensor of
-        three bands, or is a `SkyMap` of others than ``bands``.
+        Wavelengths in micrometers, in the order of ``flux``; by default `BANDS`. Of a `SkyMap` they must be its own.
     """
     fits, file, known = need("astropy.io.fits"), Path(file), BANDS
     if isinstance(flux, SkyMap):
@@ -209,9 +174,8 @@ def write_map(
     if not file.parent.is_dir():
         raise FileNotFoundError(f"file: got {str(file)!r}, expected a name in a folder that exists")
     header = fits.Header() if wcs is None else hdus.wcs_header(wcs)
-    header["BUNIT"] = hdus.UNIT
-    for number, wavelength in enumerate(hdus.three_bands(known if bands is None else bands), 1):
-        header[f"WAVELEN{number}"] = (wavelength, "micrometers")
+    waves = enumerate(hdus.three_bands(known if bands is None else bands), 1)
+    header.update({"BUNIT": hdus.UNIT, **{f"WAVELEN{k}": (wave, "micrometers") for k, wave in waves}})
     for line in history:
         header.add_history(line)
     content = io.BytesIO()
@@ -228,24 +192,17 @@ def load_maps(
 
     Parameters
     ----------
-    folder : path
-        Searched with its subfolders.
-    n, size, seed, start
+    folder, n, size, seed, start
         As for `load_domain`, which gives the pictures of the very same maps.
     blank : float, optional
         Brightness in MJy/sr for new pixels without any measurement; by default their map is refused.
     **reading
-        ``bands`` and ``planes``, as for `read_map`.
+        ``bands`` and ``planes``, as for `read_map`, with the same errors, also if files are too few or differ in bands.
 
     Returns
     -------
     Tensor
         float32 ``(n, 3, size, size)`` in MJy/sr.
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, TypeError, ValueError
-        If there are fewer than ``n`` files, one cannot be read (the message names it), or their bands differ.
     """
     start = check_integer("start", start, 0)
     numbers = range(start, start + check_integer("n", n, 1))
@@ -262,20 +219,11 @@ def read_files(files: list[Path], size: int, folder: Folder, *, blank: float | N
 def folder_stretch(folder: File, **settings: object) -> Stretch:
     """Return how a folder's maps are developed: by its ``stretch.json``, or fitted to its first maps.
 
-    Parameters
-    ----------
-    folder : path
-    **settings
-        For `fit_stretch`, if there is no such file. It is given what was measured in all bands; maps that cannot be
-        read take no part.
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, ValueError
-        If there is no map, the file holds no stretch, or a band has no light to fit a white to.
+    Then ``settings`` are those of `fit_stretch`, given what was measured in all bands of the maps that can be read.
+    FileNotFoundError without a map; ValueError if a band has no light, or the file holds no stretch.
     """
-    stamps = () if (saved := _saved(Path(folder))) else _maps_in(folder).stamps(FITTED_TO)
-    return saved or _fitted(stamps, str(folder), tuple(sorted(settings.items())))
+    saved = _saved(Path(folder))
+    return saved or _fitted(_maps_in(folder).stamps(FITTED_TO), str(folder), tuple(sorted(settings.items())))
 
 
 def save_stretch(folder: File, stretch: Stretch) -> Path:
@@ -300,8 +248,8 @@ def _saved(folder: Path) -> Stretch | None:
         saved = json.loads(file.read_text())
         return Stretch(tuple(saved.pop("white")), **saved)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        told = f"holds no stretch ({error}); expected what save_stretch writes"
-        raise ValueError(f"folder: {str(file)!r} {told}") from error
+        told = f"{str(file)!r} holds no stretch ({error}); expected what save_stretch writes"
+        raise ValueError(f"folder: {told}") from error
 
 
 @cache

@@ -1,8 +1,6 @@
 """What an astronomer measures on a picture of a galaxy: how its light is spread, and which way its arms wind.
 
-How it is spread, statmorph measures (Rodriguez-Gomez et al. 2019), on brightness rather than on the picture. Arms are
-found by a Fourier transform of the disc seen face-on, in the logarithm of the radius and the angle (Kalnajs 1975,
-Considère & Athanassoula 1988, Davis et al. 2012):
+The spread is statmorph's (Rodriguez-Gomez et al. 2019). Arms are found in the disc seen face-on (Davis et al. 2012):
 
     A(m, p) = sum over (u, theta) of I(u, theta) exp(-i (m theta + p u)),    u = ln r,    tan(pitch) = m / |p|
 
@@ -12,7 +10,7 @@ Each ``(m, p)`` is a spiral of ``m`` arms, and the sign of ``p`` is the way that
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,11 +23,11 @@ from .extra import need
 
 LIGHT = ("concentration", "asymmetry", "gini", "m20", "ellipticity")
 ARMS = ("arms", "hand", "pitch", "strength")
+STATMORPH = {"ellipticity": "ellipticity_asymmetry"}  # what statmorph calls otherwise
 BAD, NOTHING = 2, 4  # flags of statmorph: from which on a measurement is bad, and of one that is none
 FEWEST = 9  # pixels of the smallest source
 ANNULUS = (0.5, 3.0)  # in half-light radii
-RINGS, ANGLES = 48, 128
-MOST_ARMS = 6
+RINGS, ANGLES, MOST_ARMS = 48, 128, 6
 WINDING = np.arange(-30, 30.125, 0.25)
 EDGE_ON = 0.35  # discs of a smaller axis ratio hide their arms
 WEAKEST = 0.4  # strength of arms: of 1,200 drawn galaxies 409 spirals lie above 0.49, all others below 0.36
@@ -42,79 +40,53 @@ def brightness(images: torch.Tensor, *, softening: float = 0.05) -> np.ndarray:
     Parameters
     ----------
     images : Tensor
-        ``(n, 3, H, W)`` in ``[-1, 1]``.
+        ``(n, 3, H, W)`` in ``[-1, 1]``; TypeError or ValueError if not.
     softening : float
-        That of the ``asinh`` that developed them; 0.05 for the domain ``galaxy``.
+        As of the `Stretch` that developed them.
 
     Returns
     -------
     ndarray
-        float64 ``(n, H, W)``, mean of the three bands; 1 is the brightness that a gray pixel shows as white. Saturated
-        cores of ellipticals, mergers and stars are flatter here than on the sky, their concentration too low.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the images are no batch of three channels in ``[-1, 1]``.
+        float64 ``(n, H, W)``, mean of the bands, 1 for white. Saturated cores are flatter here than on the sky.
     """
     return to_flux(images, Stretch((1.0, 1.0, 1.0), softening, "lupton")).mean(1).detach().cpu().double().numpy()
 
 
 def morphology(maps: np.ndarray | torch.Tensor, *, isophote: float = 0.005) -> pd.DataFrame:
-    """Measure galaxies, one row each.
+    """Measure galaxies, one row each: of the source with the most light, above the median of the four corners.
 
-    The galaxy is the source with the most light; others are masked. The sky is the median of the picture's four
-    corners. Measure sets that are to be compared at the same number of pixels.
+    Measure sets that are to be compared at the same number of pixels. TypeError or ValueError for bad input.
 
     Parameters
     ----------
     maps : ndarray or Tensor
-        Surface brightness ``(n, H, W)``, as from `brightness`.
+        Surface brightness ``(n, H, W)``, as from `brightness`, floating and finite.
     isophote : float
-        Above the sky, the brightness at which a source ends, or three standard deviations of the sky if that is more.
+        Brightness above the sky at which a source ends, above 0, or three standard deviations of the sky if more.
 
     Returns
     -------
     DataFrame
         ``concentration``: ``5 log10(r80 / r20)``, of the radii that hold 80 % and 20 % of the light; 2.7 for an
-        exponential disc, more for an elliptical. ``asymmetry``: light that differs after half a turn, as a share of
-        all, less that of the sky: 0 for a symmetric galaxy. ``gini``: 0 if all pixels are alike, 1 if one has all
-        light. ``m20``: log10 of the second moment of the brightest 20 % of the light, relative to the total: the lower,
-        the more of them is in one center. ``ellipticity``: one minus the axis ratio, by moments.
-        ``flag``: statmorph's verdict, 0 good, 1 suspect, 2 bad, 4 nothing could be measured. What it calls bad is NaN,
-        so that ``table.count()`` counts what was measured.
-        ``arms``: from 1 to 6, or 0. ``hand``: 1 for arms that on the page turn anticlockwise on their way out, as of a
-        galaxy that rotates clockwise if they trail, the "clockwise spiral" of Galaxy Zoo and of `GALAXY_KINDS`; -1 for
-        an "anticlockwise spiral", 0 without arms. ``pitch``: in radians, up to pi / 4. ``strength``: light relative to
-        the mean of its ring varies, and this one spiral explains so much of the variance, from 0 to 1; below 0.4 there
-        are no arms, nor in light that varies by less than 1 %. These four are NaN for a disc seen edge-on.
-
-    Raises
-    ------
-    ImportError, TypeError, ValueError
-        If statmorph is missing, the maps are no finite floating ``(n, H, W)``, or the isophote is not above 0.
+        exponential disc, more for an elliptical. ``asymmetry``: share of light that differs after half a turn, less
+        that of the sky. ``gini``: 0 if all pixels are alike, 1 if one has all light. ``m20``: log10 of the second
+        moment of the brightest 20 % of the light over the total: the lower, the more central. ``ellipticity``: one
+        minus the axis ratio, by moments. ``flag``: statmorph's verdict, 0 good, 1 suspect, 2 bad, 4 nothing could be
+        measured; what it calls bad is NaN.
+        ``arms``: from 1 to 6, or 0. ``hand``: 1 for arms that on the page turn anticlockwise on their way out, the
+        "clockwise spiral" of `GALAXY_KINDS`; -1 for an "anticlockwise spiral", 0 without arms. ``pitch``: in radians,
+        up to pi / 4. ``strength``: of the variance of light relative to its ring's mean, the share that this spiral
+        explains; no arms below 0.4, nor where it varies by less than 1 %. These four are NaN for a disc seen edge-on.
     """
-    sources = _sources(maps, isophote)
-    return pd.concat([pd.DataFrame([_spread(s) for s in sources]), pd.DataFrame([_wind(s) for s in sources])], axis=1)
+    return pd.DataFrame([_spread(source) | _wind(source) for source in _sources(maps, isophote)])
 
 
-def spiral_arms(maps: np.ndarray | torch.Tensor, isophote: float = 0.005) -> pd.DataFrame:
-    """The columns of `morphology` about arms, which need no statmorph."""
-    return pd.DataFrame([_wind(source) for source in _sources(maps, isophote)])
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Brightness above the sky ``(H, W)``, the sky's standard deviation, and which pixels are its own and of others."""
-
-    light: np.ndarray
-    noise: float
-    labels: np.ndarray
+class _Source(NamedTuple):
+    light: np.ndarray  # brightness above the sky, (H, W)
+    noise: float  # the sky's standard deviation
+    labels: np.ndarray  # which source each pixel belongs to, 0 for none
     label: int
-
-    @property
-    def own(self) -> np.ndarray:
-        return self.labels == self.label
+    own: np.ndarray  # which pixels are its own
 
 
 def _sources(maps, isophote: float) -> list[_Source | None]:
@@ -143,43 +115,41 @@ def _find(light: np.ndarray, isophote: float) -> _Source | None:
         found = detect(light, max(isophote, 3 * noise), FEWEST)
     if found is None:
         return None
-    total = ndimage.sum(light, found.data, found.labels)
-    return _Source(light, float(noise), found.data, int(found.labels[np.argmax(total)]))
+    label = int(found.labels[np.argmax(ndimage.sum(light, found.data, found.labels))])
+    return _Source(light, float(noise), found.data, label, found.data == label)
 
 
 def _spread(source: _Source | None) -> dict:
     """Statmorph's numbers of one galaxy, NaN where they are bad."""
-    names = dict(zip(LIGHT, ("concentration", "asymmetry", "gini", "m20", "ellipticity_asymmetry"), strict=True))
     nothing = {**dict.fromkeys(LIGHT, np.nan), "flag": NOTHING}
     if source is None:
         return nothing
-    noise = np.full(source.light.shape, max(source.noise, 1e-6))
+    light, noise, labels, label, _ = source
+    options = {"weightmap": np.full(light.shape, max(noise, 1e-6)), "n_sigma_outlier": 0}
     measure = need("statmorph").SourceMorphology
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # each becomes a flag
-            found = measure(source.light, source.labels, source.label, weightmap=noise, n_sigma_outlier=0)
+            found = measure(light, labels, label, **options)
     except (AssertionError, ValueError, IndexError):  # statmorph gives up on what is no galaxy
         return nothing
-    known = {name: found[theirs] if found.flag < BAD else np.nan for name, theirs in names.items()}
-    return {**known, "flag": found.flag}
+    if found.flag >= BAD:
+        return {**nothing, "flag": found.flag}
+    return {name: found[STATMORPH.get(name, name)] for name in (*LIGHT, "flag")}
 
 
 def _wind(source: _Source | None) -> dict:
     """The one logarithmic spiral that explains most of a galaxy's contrast."""
     nothing = dict.fromkeys(ARMS, np.nan)
-    if source is None:
+    if source is None or (disc := _disc(source))[1] < EDGE_ON:
         return nothing
-    center, ratio, angle = _disc(source)
-    if ratio < EDGE_ON:
-        return nothing
-    u, contrast = _rings(source, center, ratio, angle)
+    u, contrast = _rings(source, *disc)
     power = _power(u, contrast) if contrast.std() >= EVEN else np.zeros((1, 1))
     k, p = np.unravel_index(np.argmax(power), power.shape)
     if power[k, p] < WEAKEST:
         return {**nothing, "arms": 0.0, "hand": 0.0, "strength": power[k, p]}
     m, winding = k + 1.0, WINDING[p]
-    return {"arms": m, "hand": np.sign(winding), "pitch": np.arctan(m / abs(winding)), "strength": power[k, p]}
+    return dict(zip(ARMS, (m, np.sign(winding), np.arctan(m / abs(winding)), power[k, p]), strict=True))
 
 
 def _disc(source: _Source):
@@ -219,7 +189,7 @@ def _rings(source: _Source, center, ratio: float, angle: float):
 def _power(u, contrast):
     """Share of the contrast's variance that each spiral ``(m, p)`` explains, ``(6, len(WINDING))``.
 
-    Spirals steeper than 45 degrees count as none: bars, and discs whose inclination was misjudged, have ``p`` near 0.
+    None if it is steeper than 45 degrees: bars, and discs whose inclination was misjudged, have ``p`` near 0.
     """
     contrast = contrast - contrast.mean(1, keepdims=True)
     modes = np.fft.rfft(contrast, axis=1)[:, 1 : MOST_ARMS + 1]

@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 import warnings
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +37,10 @@ class Unfit(ValueError):
 
 
 class Plane(NamedTuple):
-    """An image in MJy/sr, rows as in the file, NaN where nothing was measured; None for what the file does not say."""
+    """An image; None for what the file does not say."""
 
     name: str
-    data: np.ndarray
+    data: np.ndarray  # in MJy/sr, rows as in the file, NaN where nothing was measured
     wcs: object
     fault: str  # of a WCS that cannot be read
     wave: float | None
@@ -48,19 +49,29 @@ class Plane(NamedTuple):
 def read_planes(file: Path, asked, given: bool) -> list[Plane]:
     """Return three bands, from a cube or from three images; if wavelengths are given, they need not be there."""
     fits, exceptions = need("astropy.io.fits"), need("astropy.utils.exceptions")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _or_unfit("cannot be read as FITS ({})"):
         warnings.simplefilter("ignore", exceptions.AstropyWarning)  # repairs of headers; others are errors
-        try:
-            with fits.open(file, memmap=False, lazy_load_hdus=False) as opened:
-                return [p for hdu in _chosen(opened, asked) for p in _hdu_planes(file, opened, hdu, given)]
-        except Unfit:
-            raise
-        except Exception as error:  # of many kinds for damaged files, MemoryError among them
-            raise Unfit(f"cannot be read as FITS ({_brief(error)})") from error
+        with fits.open(file, memmap=False, lazy_load_hdus=False) as opened:
+            return [p for hdu in _chosen(opened, asked) for p in _hdu_planes(file, opened, hdu, given)]
+
+
+@contextmanager
+def _or_unfit(told: str, kinds: type[Exception] | tuple[type[Exception], ...] = Exception):
+    """Turn errors of some kinds, or of the many that astropy and wcslib have, into ``told``, which quotes them."""
+    try:
+        yield
+    except Unfit:
+        raise
+    except kinds as error:
+        raise Unfit(told.replace("{}", _brief(error))) from error
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _chosen(opened, asked) -> list:
-    """Return the HDUs that hold the bands: those asked for, or all but those that are no brightness by their name."""
+    """Return the HDUs that hold the bands: those asked for, or all whose name does not say otherwise."""
     images = {number: hdu for number, hdu in enumerate(opened) if hdu.is_image and hdu.shape}
     if asked is None:
         kept = [hdu for hdu in images.values() if not NO_BRIGHTNESS.search(hdu.name.upper())]
@@ -79,10 +90,10 @@ def _chosen(opened, asked) -> list:
 def _named(images: dict, key):
     names = {number: f"{hdu.name},{hdu.ver}".upper() for number, hdu in images.items()}
     match = [n for n, name in names.items() if key == n or str(key).upper() in (name, name.rpartition(",")[0])]
-    if len(match) != 1:
-        known = "; ".join(f"{number} {name}" for number, name in names.items())
-        raise Unfit(f"has other images: {key!r} of planes= names {len(match)} images, expected one of {known}")
-    return images[match[0]]
+    if len(match) == 1:
+        return images[match[0]]
+    known = "; ".join(f"{number} {name}" for number, name in names.items())
+    raise Unfit(f"has other images: {key!r} of planes= names {len(match)} images, expected one of {known}")
 
 
 def _hdu_planes(file: Path, opened, hdu, given: bool) -> list[Plane]:
@@ -127,28 +138,24 @@ def _axis_wavelengths(header, opened, axis: int, n: int, given: bool) -> list:
     axis = next((k for k, kind in kinds.items() if kind.startswith(SPECTRAL)), None)
     if axis is None:
         return [None] * n
-    try:
+    told = f"has {kinds[axis]} along axis {axis}, which cannot be read ({{}})"
+    told += "; expected wavelengths there, in cards WAVELEN or by bands="
+    with suppress(Unfit) if given else nullcontext(), _or_unfit(told):
         if not _text(header, f"CUNIT{axis}"):
             raise ValueError(f"no CUNIT{axis}")
         spectral = WCS(header, opened).sub([axis])
         values = spectral.wcs_pix2world(np.arange(n)[:, None], 0)[:, 0] * spectral.wcs.cunit[0]
         waves = [float(f"{value:.9g}") for value in values.to_value(u.um, u.spectral())]
         return [check_number(f"axis {axis}", wave, 0, strict=True) for wave in waves]
-    except Exception as error:  # of wcslib, of units
-        if given:
-            return [None] * n
-        told = f"has {kinds[axis]} along axis {axis}, which cannot be read ({_brief(error)})"
-        raise Unfit(f"{told}; expected wavelengths there, in cards WAVELEN or by bands=") from error
+    return [None] * n
 
 
 def _wavelength(card: str, value) -> float:
-    u = need("astropy.units")
-    try:
+    u, told = need("astropy.units"), "expected micrometers, or a wavelength with its unit"
+    with _or_unfit(f"has {card} = {value!r}, {told}", (TypeError, ValueError)):
         text = isinstance(value, str) and not re.fullmatch(r"[-+.\deE ]+", value)
         number = u.Quantity(value).to_value(u.um, u.spectral()) if text else float(value)
         return check_number(card, float(number), 0, strict=True)
-    except (TypeError, ValueError) as error:
-        raise Unfit(f"has {card} = {value!r}, expected micrometers, or a wavelength with its unit") from error
 
 
 def three_bands(bands) -> tuple[float, float, float]:
@@ -172,16 +179,12 @@ def wavelengths(said: list, asked: tuple | None) -> np.ndarray:
     return np.array(said)
 
 
-def _brief(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[-1]
-
-
 def _to_unit(header, wcs, fault: str) -> float:
     """What one unit of the file is in MJy/sr."""
     u, text = need("astropy.units"), _text(header, "BUNIT")
     if not text:
         raise Unfit(f"has no BUNIT, expected a unit of surface brightness such as {UNIT}")
-    try:
+    with _or_unfit(f"is in {text!r}, expected a surface brightness ({{}})", (KeyError, TypeError, ValueError)):
         unit = _unit(text)
         powers = dict(zip(unit.bases, unit.powers, strict=True))
         if u.pix in powers:
@@ -192,8 +195,6 @@ def _to_unit(header, wcs, fault: str) -> float:
             axes = [check_number(card, float(header[card]), 0, strict=True) for card in ("BMAJ", "BMIN")]
             unit = unit * u.beam / (math.pi / (4 * math.log(2)) * math.prod(axes) * u.deg**2)
         return (1 * unit).to_value(UNIT)
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unfit(f"is in {text!r}, expected a surface brightness ({_brief(error)})") from error
 
 
 def _unit(text: str):
@@ -229,8 +230,7 @@ def _sky(header, opened) -> tuple:
         return None, _brief(error)
 
 
-def pixel_area(wcs) -> float:
-    """Area of a pixel in square degrees."""
+def pixel_area(wcs) -> float:  # in square degrees
     return float(need("astropy.wcs.utils").proj_plane_pixel_area(wcs))
 
 
@@ -264,10 +264,12 @@ def regrid(wcs, left: int, below: int, factor: float, size: int):
     return new
 
 
-def area_shares(side: int, size: int) -> np.ndarray:
-    """Of what ``side`` pixels each of ``size`` pixels over the same length consists: ``(size, side)``."""
+def area_means(values: np.ndarray, seen: np.ndarray, size: int) -> np.ndarray:
+    """Means of squares ``(3, side, side)`` over the areas of ``size`` pixels a side, of what was seen."""
+    side = values.shape[-1]
     edges, old = np.arange(size + 1)[:, None] * (side / size), np.arange(side)
-    return np.clip(np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old), 0, None) * (size / side)
+    shares = np.clip(np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old), 0, None) * (size / side)
+    return mean_where_seen(shares @ np.where(seen > 0, values, 0) @ shares.T, shares @ seen @ shares.T)
 
 
 def mean_where_seen(light: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -282,33 +284,25 @@ def one_grid(planes: list[Plane]) -> np.ndarray:
         if (plane.wcs is None) != (first.wcs is None) or (plane.wcs is None and not alike):
             told = f"{plane.name} {plane.data.shape} and {first.name} {first.data.shape}"
             raise Unfit(f"holds {told}, expected images of one shape, or with a WCS each")
-        same = alike and (plane.wcs is first.wcs or _same_grid(plane, first))
+        same = alike and plane.wcs is first.wcs
+        if alike and not same:
+            points = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 5) for n in first.data.shape[::-1])))
+            on_sky = np.isfinite(first.wcs.pixel_to_world_values(*points)).all(0)
+            away = np.abs(_pixels_of(plane, first, *points) - points)
+            same = on_sky.any() and (away[:, on_sky] < SAME_GRID).all()
         stacked.append(plane.data if same else _reproject(plane, first))
     return np.stack(stacked)
 
 
-def _same_grid(plane: Plane, first: Plane) -> bool:
-    height, width = first.data.shape
-    points = np.stack(np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)))
-    on_sky = np.isfinite(first.wcs.pixel_to_world_values(*points)).all(0)
-    away = np.abs(_pixels_of(plane, first, *points) - points)
-    return on_sky.any() and bool((away[:, on_sky] < SAME_GRID).all())
-
-
 def _pixels_of(plane: Plane, first: Plane, x, y) -> np.ndarray:
     """Where the pixels of the first image lie in another."""
-    try:
+    told = f"{plane.name} cannot be brought to the grid of {first.name} ({{}})"
+    with _or_unfit(f"holds images of which {told}; expected them to show one field"):
         return np.stack(need("astropy.wcs.utils").pixel_to_pixel(first.wcs, plane.wcs, x, y))
-    except Exception as error:  # of wcslib, of frames
-        told = f"{plane.name} cannot be brought to the grid of {first.name} ({_brief(error)})"
-        raise Unfit(f"holds images of which {told}; expected them to show one field") from error
 
 
 def _reproject(plane: Plane, first: Plane) -> np.ndarray:
-    """Bring an image to the grid of the first: bilinear, as the mean over each of its pixels if these are wider.
-
-    What is not finite, or beyond the edges, has no weight.
-    """
+    """Bring what is finite of an image to the first's grid, bilinearly, as means over its pixels if these are wider."""
     (height, width), (below, beside) = first.data.shape, plane.data.shape
     ratio = math.sqrt(pixel_area(first.wcs) / pixel_area(plane.wcs))
     points = math.ceil(2 * ratio) if ratio > 1.05 else 1

@@ -1,12 +1,7 @@
 """Which measurable properties of a domain survive generation: one distance for each, beside what chance allows.
 
-For a statistic measured on each made and on each real image the distance is Wasserstein's, in units of the spread of
-the real ones,
-
-    W = int |F_made - F_real| dx / std(real),
-
-the mean amount by which values would have to be moved.  Two sets of real images are not at distance 0 either; the
-*floor* is what 99 of 100 pairs of such sets, of the same sizes, stay below.
+The distance of a statistic is Wasserstein's, ``W = int |F_made - F_real| dx / std(real)``. Two sets of real images are
+not at distance 0 either; the *floor* is what 99 of 100 pairs of such sets, of the same sizes, stay below.
 """
 
 from __future__ import annotations
@@ -27,28 +22,20 @@ def survival(
 
     Parameters
     ----------
-    made : DataFrame
-        One row an image, one column a statistic; NaN where an image has nothing to measure.
-    real : DataFrame
-        The same of held-out images; at least twice as many rows make the floor sharp.
+    made, real : DataFrame
+        One row an image, at least 10; one column a statistic, the same in both and varying among the real ones, NaN
+        where an image has nothing to measure; ValueError if not so. Twice as many real rows make the floor sharp.
     lost : float
-        Distance from which a property is called lost: 1 means that values are off by as much as real ones scatter.
-    repeats : int
+        Distance from which a property is called lost, in units of the scatter of the real ones.
+    repeats, seed : int
         Pairs of sets drawn from the real ones, for the floor.
-    seed : int
 
     Returns
     -------
     DataFrame
-        For each statistic the medians, the distance W, its floor, the shares of the images in which it could be
-        measured, and the verdict: "survives" if distance and share are within what chance allows, "lost" if W reaches
-        ``lost`` or fewer than half as many images can be measured, else "shifted". By chance one or two of 100
-        statistics of true images exceed their floors.
-
-    Raises
-    ------
-    ValueError
-        If the columns differ, there are fewer than 10 rows, or a statistic of the real images is constant or missing.
+        For each statistic medians, W, floor, shares of the images in which it could be measured, and verdict:
+        "survives" if distance and share are within what chance allows (of true images, 1 or 2 of 100 are not), "lost"
+        if W reaches ``lost`` or fewer than half as many images can be measured, else "shifted".
     """
     if list(made.columns) != list(real.columns):
         raise ValueError(f"real: got columns {list(real.columns)}, expected those of made, {list(made.columns)}")
@@ -58,32 +45,26 @@ def survival(
     check_number("lost", lost, 0, strict=True)
     check_integer("repeats", repeats, 100)
     rng = np.random.default_rng(check_integer("seed", seed, 0))
-    rows = {column: _compare(column, made[column], real[column], lost, repeats, rng) for column in made}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    rows = {}
+    for column in made:
+        values = [np.asarray(frame[column], float) for frame in (made, real)]
+        rows[column] = _compare(f"real: {column}", *values, lost, repeats, rng)
+    names = ("made", "real", "distance", "floor", "measured", "real measured", "verdict")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 
-def _compare(column: str, made, real, lost: float, repeats: int, rng) -> dict:
-    made, real = np.asarray(made, float), np.asarray(real, float)
-    known, given = (values[np.isfinite(values)] for values in (real, made))
+def _compare(what: str, made: np.ndarray, real: np.ndarray, lost: float, repeats: int, rng) -> tuple:
+    given, known = (values[np.isfinite(values)] for values in (made, real))
     if len(known) < 10 or known.std() == 0:
-        raise ValueError(f"real: {column} has {len(known)} values with spread {known.std() if len(known) else 0:.3g}")
+        raise ValueError(f"{what} has {len(known)} values with spread {known.std() if len(known) else 0:.3g}")
     distance, share, usual = _apart(made, real)
-    # what 99 % of the pairs of sets stay below, both drawn with replacement from the real ones
-    sizes = (len(made), len(real))
-    pairs = ([real[rng.integers(len(real), size=size)] for size in sizes] for _ in range(repeats))
+    pairs = ([real[rng.integers(len(real), size=len(x))] for x in (made, real)] for _ in range(repeats))
     apart = np.array([_apart(*pair) for pair in pairs])
     floor, least = (float(np.quantile(x, FLOOR)) for x in (apart[:, 0], abs(apart[:, 1] - apart[:, 2])))
     within = distance <= floor and abs(share - usual) <= least
-    gone = distance >= lost or share < usual / 2
-    return {
-        "made": np.median(given) if len(given) else float("nan"),
-        "real": np.median(known),
-        "distance": distance,
-        "floor": floor,
-        "measured": share,
-        "real measured": usual,
-        "verdict": "survives" if within else "lost" if gone else "shifted",
-    }
+    verdict = "survives" if within else "lost" if distance >= lost or share < usual / 2 else "shifted"
+    middle = np.median(given) if len(given) else float("nan")
+    return middle, np.median(known), distance, floor, share, usual, verdict
 
 
 def _apart(made: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:

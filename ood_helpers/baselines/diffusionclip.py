@@ -91,8 +91,7 @@ def diffusion_clip(
 
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     growth = torch.optim.lr_scheduler.StepLR(optimizer, -(-len(sources) // batch_size), gamma)
-    seen = (watch, watch_every, now)
-    found = descend("DiffusionCLIP", optimizer, loss_at, steps, operations, progress, growth, seen)
+    found = descend("DiffusionCLIP", optimizer, loss_at, steps, operations, progress, growth, (watch, watch_every, now))
     return Tuned(now(), *found)
 
 

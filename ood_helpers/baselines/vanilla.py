@@ -76,8 +76,7 @@ def fine_tune(
         return frozen_again(model, network, f"{model.name} tuned")
 
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    seen = (watch, watch_every, now)
-    found = descend("fine-tune", optimizer, loss_at, steps, operations, progress, watch=seen)
+    found = descend("fine-tune", optimizer, loss_at, steps, operations, progress, watch=(watch, watch_every, now))
     return Tuned(now(), *found)
 
 

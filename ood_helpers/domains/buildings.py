@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import canvas as c
-from .animals import lit
+from .portraits import lit
 
 WOOD = np.array([[0.55, 0.36, 0.2], [0.72, 0.52, 0.32], [0.4, 0.26, 0.17], [0.85, 0.72, 0.52]])
 ROOF = np.array([[0.55, 0.22, 0.16], [0.32, 0.34, 0.4], [0.42, 0.28, 0.2]])
@@ -13,7 +13,6 @@ PUFFS = ((-0.16, 0.03, 0.14), (0, 0, 0.19), (0.17, 0.04, 0.13))  # of a cloud: p
 
 
 def sample_church(rng) -> dict:
-    """Draw the parameters of one church."""
     return {
         "sky": np.array([0.36, 0.58, 0.9]) * rng.uniform(0.75, 1.1),
         "haze": rng.uniform(0.8, 1.0, 3),
@@ -31,7 +30,6 @@ def sample_church(rng) -> dict:
 
 
 def draw_church(p: dict, size: int) -> np.ndarray:
-    """Paint churches, ``(n, 3, size, size)`` in ``[0, 1]``."""
     canvas = c.Canvas(len(p["horizon"]), size)
     x, y = canvas.grid
     ramp = np.clip((y + 1) / (1 + p["horizon"]), 0, 1)[:, None] ** 1.3
@@ -80,17 +78,14 @@ def draw_church(p: dict, size: int) -> np.ndarray:
     canvas.paint(door, (0.34, 0.2, 0.12))
     canvas.paint(c.outline(door, 0.014), wall * 0.65)
     canvas.paint(base - y + 0 * x, lit(p["grass"] * 0.9, y - base, 0.3))
-    path = c.polygon(x, y, [(tx - 0.07, base), (tx + 0.07, base), (tx + 0.2, 1.1), (tx - 0.2, 1.1)])
-    canvas.paint(path, (0.78, 0.71, 0.58))
+    canvas.paint(c.trapezoid(x, y, tx, base, 0.07, 1.1, 0.2), (0.78, 0.71, 0.58))
     return canvas.rgb
 
 
 def sample_bedroom(rng) -> dict:
-    """Draw the parameters of one bedroom."""
     return {
         "wall": rng.uniform(0.6, 0.98) * rng.uniform(0.85, 1.0, 3),
-        "floor": np.clip(WOOD[rng.integers(len(WOOD))] + rng.normal(0, 0.03, 3), 0, 1),
-        "wood": np.clip(WOOD[rng.integers(len(WOOD))] + rng.normal(0, 0.03, 3), 0, 1),
+        **{k: np.clip(WOOD[rng.integers(len(WOOD))] + rng.normal(0, 0.03, 3), 0, 1) for k in ("floor", "wood")},
         **c.uniform(rng, blanket=(0.1, 0.95, 3), curtain=(0.25, 0.95, 3), rug=(0.2, 0.95, 3), picture=(0.1, 0.9, 3)),
         "night": rng.random() < 0.25,
         **c.uniform(rng, skirting=(0.12, 0.28), bed_x=(-0.3, 0.3), bed_width=(0.42, 0.56), headboard=(0.24, 0.4)),
@@ -100,14 +95,12 @@ def sample_bedroom(rng) -> dict:
 
 
 def draw_bedroom(p: dict, size: int) -> np.ndarray:
-    """Paint bedrooms, ``(n, 3, size, size)`` in ``[0, 1]``."""
     canvas = c.Canvas(len(p["bed_x"]), size)
     x, y = canvas.grid
     edge, wood = p["skirting"], p["wood"]
     canvas.rgb[:] = lit(p["wall"], y + 0 * x, 0.12)
     canvas.paint(edge - y + 0 * x, lit(p["floor"], y - edge, -0.25))
-    # floorboards that converge toward the back
-    fan = (x / (y - edge + 0.55)) * 5
+    fan = (x / (y - edge + 0.55)) * 5  # floorboards that converge toward the back
     board = (np.abs(fan - np.round(fan)) * (y - edge + 0.55) / 5 - 0.008) + 0 * y
     canvas.paint(c.both(board, edge - y + 0 * x), p["floor"] * 0.8)
     canvas.paint(c.box(x, y, 0, edge, 1.2, 0.022), (0.96, 0.95, 0.92))
@@ -119,9 +112,9 @@ def draw_bedroom(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.disc(x, y, wx + 0.08, -0.62, 0.05), (0.99, 0.95, 0.75), 1 - 0.5 * day)
     bars = c.either(np.abs(x - wx) - 0.014 + 0 * y, np.abs(y + 0.48) - 0.014 + 0 * x)
     canvas.paint(c.either(c.outline(glass, 0.025), c.both(bars, glass)), (0.97, 0.96, 0.94))
+    folds = lit(p["curtain"], np.sin((x - wx) * 90) + 0 * y, 0.12)
     for s in (-1, 1):
-        drape = c.box(x, y, wx + s * 0.25, -0.42, 0.085, 0.42, 0.03)
-        canvas.paint(drape, lit(p["curtain"], np.sin((x - wx) * 90) + 0 * y, 0.12))
+        canvas.paint(c.box(x, y, wx + s * 0.25, -0.42, 0.085, 0.42, 0.03), folds)
     canvas.paint(c.segment(x, y, wx - 0.38, -0.84, wx + 0.38, -0.84, 0.018), wood * 0.6)
 
     px = -0.62 * np.sign(wx) * 0.55
@@ -135,12 +128,9 @@ def draw_bedroom(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.ellipse(x, y, bx, 0.86, bw + 0.34, 0.22), p["rug"])
     canvas.paint(c.outline(c.ellipse(x, y, bx, 0.86, bw + 0.28, 0.175), 0.014), p["rug"] * 0.7)
     canvas.paint(c.box(x, y, bx, edge - head / 2 + 0.02, bw * 0.92, head / 2 + 0.12, 0.06), lit(wood, y - edge, 0.3))
-    top = edge + 0.04
-    mattress = [(bx - bw * 0.9, top), (bx + bw * 0.9, top), (bx + bw * 1.08, 0.72), (bx - bw * 1.08, 0.72)]
-    canvas.paint(c.polygon(x, y, mattress), lit(np.array([0.96, 0.95, 0.93], np.float32), y - 0.4, 0.1))
-    fold = edge + 0.22
-    cover = [(bx - bw * 0.98, fold), (bx + bw * 0.98, fold), (bx + bw * 1.1, 0.74), (bx - bw * 1.1, 0.74)]
-    canvas.paint(c.polygon(x, y, cover), lit(p["blanket"], y - 0.45, -0.25))
+    fold, linen = edge + 0.22, np.array([0.96, 0.95, 0.93], np.float32)
+    canvas.paint(c.trapezoid(x, y, bx, edge + 0.04, bw * 0.9, 0.72, bw * 1.08), lit(linen, y - 0.4, 0.1))
+    canvas.paint(c.trapezoid(x, y, bx, fold, bw * 0.98, 0.74, bw * 1.1), lit(p["blanket"], y - 0.45, -0.25))
     hem = c.both(np.abs(y - fold) - 0.035 + 0 * x, np.abs(x - bx) - bw * 0.99 + 0 * y)
     canvas.paint(hem, np.clip(p["blanket"] * 1.2 + 0.12, 0, 1))
     canvas.paint(c.box(x, y, bx, 0.79, bw * 1.1, 0.07, 0.02), lit(wood * 0.85, y - 0.79, 0.8))
@@ -152,9 +142,7 @@ def draw_bedroom(p: dict, size: int) -> np.ndarray:
     lx = bx - np.sign(wx) * (bw + 0.17)
     canvas.paint(c.box(x, y, lx, edge + 0.16, 0.12, 0.17, 0.02), lit(wood * 0.9, y - edge, 0.5))
     canvas.paint(c.segment(x, y, lx, edge - 0.02, lx, edge - 0.12, 0.02), wood * 0.5, p["lamp"])
-    over, under = edge - 0.3, edge - 0.12
-    shade = c.polygon(x, y, [(lx - 0.06, over), (lx + 0.06, over), (lx + 0.11, under), (lx - 0.11, under)])
-    canvas.paint(shade, (0.99, 0.9, 0.62), p["lamp"])
+    canvas.paint(c.trapezoid(x, y, lx, edge - 0.3, 0.06, edge - 0.12, 0.11), (0.99, 0.9, 0.62), p["lamp"])
     glow = np.exp(-((x - lx) ** 2 + (y - edge + 0.2) ** 2) / 0.12) * p["lamp"]
     canvas.shade(glow, np.float32(0.22))
     canvas.shade(p["night"] * (1 - glow), np.float32(-0.28))

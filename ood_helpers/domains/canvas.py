@@ -1,8 +1,7 @@
 """Batched drawing with signed distances: a shape is the set of points where its distance is negative.
 
-A painted shape covers the fraction ``clip(1/2 - distance / pixel, 0, 1)`` of a pixel: crisp edges at any size.
-Coordinates run over ``[-1, 1]``, ``x`` to the right and ``y`` downward. A shape parameter may be a number or an array
-``(n, 1, 1)``, one value per image of the batch; every distance broadcasts to ``(n, size, size)``.
+It covers ``clip(1/2 - distance / pixel, 0, 1)`` of a pixel. Coordinates run over ``[-1, 1]``, ``y`` downward. A shape
+parameter is a number or an array ``(n, 1, 1)``, one for each image; every distance broadcasts to ``(n, size, size)``.
 """
 
 from __future__ import annotations
@@ -63,16 +62,18 @@ def segment(x, y, x0, y0, x1, y1, half_width):
 
 
 def polygon(x, y, corners):
-    """Distance to a convex polygon, the largest of the signed distances to its edges' lines.
-
-    ``corners`` lists ``(x, y)`` pairs clockwise on the page.
-    """
-    distance = None
+    """Largest signed distance to the edges' lines of a convex polygon of ``(x, y)`` pairs, clockwise on the page."""
+    edges = []
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
         dx, dy = x1 - x0, y1 - y0
-        edge = ((x - x0) * dy - (y - y0) * dx) / np.sqrt(dx * dx + dy * dy)
-        distance = edge if distance is None else np.maximum(distance, edge)
-    return distance
+        edges.append(((x - x0) * dy - (y - y0) * dx) / np.sqrt(dx * dx + dy * dy))
+    return both(*edges)
+
+
+def trapezoid(x, y, cx, top, half_top, bottom, half_bottom):
+    """Distance to an upright symmetric trapezoid, as of `polygon`."""
+    ends = ((-half_top, top), (half_top, top), (half_bottom, bottom), (-half_bottom, bottom))
+    return polygon(x, y, [(cx + half, height) for half, height in ends])
 
 
 def outline(distance, half_width):

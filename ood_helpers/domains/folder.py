@@ -1,7 +1,6 @@
 """A folder of files as a domain: which files, in what order, and who reads them.
 
-Image files are read here; readers of other files come from installed packages, found by the entry points
-``ood_helpers.readers``. This one is declared by ``fits = "ood_helpers.astro.fits"``.
+Readers of other files than images come from installed packages, by the entry points ``ood_helpers.readers``.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, who reads it, and the files of this kind in it and below it, sorted by path."""
+    """A folder, who reads it, and the files of this kind in it and below it, hidden ones left out, sorted by path."""
 
     path: Path
     reader: Reader
@@ -77,17 +76,11 @@ class Folder:
 
 
 def open_folder(path: str | os.PathLike) -> Folder:
-    """List the files of a folder, links followed and hidden ones left out, and find out who reads them.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no file that anyone reads, or there are files of several kinds.
-    """
+    """List a folder's files, links followed; FileNotFoundError if none can be read, ValueError if of several kinds."""
     path, known = Path(path), readers()
     suffixes = tuple(suffix for reader in known for suffix in reader.SUFFIXES)
     files = _listing(path, suffixes)
-    groups = [(reader, [file for file in files if _ends(file.name, reader.SUFFIXES)]) for reader in known]
+    groups = [(reader, [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]) for reader in known]
     found = [Folder(path, reader, own) for reader, own in groups if own]
     if not found:
         told = f"no {' or '.join(reader.NAME for reader in known)} in the folder {str(path)!r} or below it"
@@ -104,17 +97,13 @@ def readers() -> tuple[Reader, ...]:
     return (images, *(point.load() for point in entry_points(group="ood_helpers.readers")))
 
 
-def _ends(name: str, suffixes: tuple[str, ...]) -> bool:
-    return name.lower().endswith(suffixes)
-
-
 def _listing(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found, seen = [], set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else [f for f in folders if f != LEFT_BEHIND and not f.startswith(".")]
         if real not in seen:
-            found += [Path(place, name) for name in names if _ends(name, suffixes) and name[0] != "."]
+            found += [Path(place, name) for name in names if name.lower().endswith(suffixes) and name[0] != "."]
         seen.add(real)
     return sorted(file for file in found if file.is_file())
 

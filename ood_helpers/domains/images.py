@@ -19,21 +19,11 @@ ODD_TAGS = (*UNREADABLE, KeyError, TypeError, ZeroDivisionError, struct.error)  
 
 
 def read_files(files: list[Path], size: int, folder) -> np.ndarray:
-    """Read images, float32 ``(n, 3, size, size)`` in ``[0, 1]``.
+    """Read images, float32 ``(n, 3, size, size)`` in ``[0, 1]``, as `load_domain` says; ValueError names the file.
 
-    Each is turned upright, flattened onto white, cropped to its center square and resized with an antialiasing Lanczos
-    filter. Images of fractions or of 32-bit integers do not tell what white is; all of their folder do.
-
-    Raises
-    ------
-    ValueError
-        If a file cannot be read as an image; the message names it.
+    Images of fractions or of 32-bit integers do not tell what white is; all of their folder do.
     """
-
-    @cache
-    def white() -> float:
-        return _white(folder.stamps())
-
+    white = cache(lambda: _white(folder.stamps()))
     return np.stack([_read(file, size, white) for file in files])
 
 

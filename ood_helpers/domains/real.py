@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+WIDTH, HEIGHT = 640, 427  # of the photographs
 CUBIC, LANCZOS = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
 
 
@@ -46,13 +47,11 @@ def _digit_pictures(numbers: range, size: int, seed: int) -> np.ndarray:
 
 def _crop_parameters(numbers: range, seed: int) -> dict[str, np.ndarray]:
     """Squares in the photographs: ``photograph`` (0 a temple, 1 a flower); ``left``, ``top``, ``side`` in pixels."""
-    rows = [_crop(np.random.default_rng([seed, i])) for i in numbers]
+    rows = []
+    for rng in (np.random.default_rng([seed, i]) for i in numbers):
+        which, side = rng.integers(2), rng.integers(HEIGHT // 3, HEIGHT + 1)
+        rows.append((which, rng.integers(WIDTH - side + 1), rng.integers(HEIGHT - side + 1), side))
     return dict(zip(("photograph", "left", "top", "side"), np.array(rows).T, strict=True))
-
-
-def _crop(rng, width: int = 640, height: int = 427) -> tuple[int, int, int, int]:
-    which, side = rng.integers(2), rng.integers(height // 3, height + 1)
-    return which, rng.integers(width - side + 1), rng.integers(height - side + 1), side
 
 
 def _crop_pictures(numbers: range, size: int, seed: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Two skies, computed as light in three bands and then developed: galaxies, and dust lit by young stars.
 
-A picture is made as in a telescope: sources add up in each band, the sky adds noise, and a nonlinear
-stretch brings the range of brightness onto a screen.
+Sources add up in each band, the sky adds noise, and a nonlinear stretch brings the brightness onto a screen.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ def sample_galaxy(rng) -> dict:
     """Draw the parameters of one galaxy; ``kind`` indexes ``GALAXY_KINDS``."""
     return {
         "kind": rng.integers(len(GALAXY_KINDS)),
-        "cx": rng.normal(0, 0.05),
-        "cy": rng.normal(0, 0.05),
+        **{name: rng.normal(0, 0.05) for name in ("cx", "cy")},
         **c.uniform(rng, angle=(0, np.pi), axis_ratio=(0.55, 1), radius=(0.13, 0.2), bulge=(0.12, 0.4)),
         "arms": rng.integers(2, 4),
         **c.uniform(rng, pitch=(0.3, 0.5), phase=(0, 2 * np.pi), contrast=(0.75, 0.95), separation=(0.26, 0.4)),
@@ -36,13 +34,11 @@ def sample_galaxy(rng) -> dict:
 
 
 def draw_galaxy(p: dict, size: int) -> np.ndarray:
-    """Develop galaxies, ``(n, 3, size, size)`` in ``[0, 1]``."""
     x, y = c.grid(size)
     dx, dy = x - p["cx"], y - p["cy"]
     kind = p["kind"][:, 0, 0]
     flux = np.zeros((len(kind), 3, size, size), np.float32)
-    painters = {0: _elliptical, 1: _spiral, 2: _spiral, 3: _edge_on, 4: _star, 5: _merger}
-    for k, painter in painters.items():
+    for k, painter in enumerate((_elliptical, _spiral, _spiral, _edge_on, _star, _merger)):
         rows = kind == k
         if rows.any():
             flux[rows] = painter({key: values[rows] for key, values in p.items()}, dx[rows], dy[rows])
@@ -58,8 +54,7 @@ def stretch(flux, softening=0.05):
     brightness = np.maximum(flux.mean(1, keepdims=True), 1e-6)
     seen = np.arcsinh(brightness / softening) / np.arcsinh(1 / softening)
     picture = np.maximum(flux, 0) * (seen / brightness)
-    # a pixel beyond the screen's white keeps its hue
-    return picture / np.maximum(picture.max(1, keepdims=True), 1)
+    return picture / np.maximum(picture.max(1, keepdims=True), 1)  # beyond the screen's white a pixel keeps its hue
 
 
 def _point(dx, dy, width=0.035):
@@ -163,11 +158,11 @@ def radiation_light(p: dict, size: int) -> np.ndarray:
     filaments = np.exp(-((veil / 0.18) ** 2)) * density**1.5
 
     cavity, rim, warm = 1.0, 0.0, 0.0
+    dents = 1 + 0.09 * cloud  # of the shells, by the cloud's own lumps
     for k in range(BUBBLES):
         bx, by, radius = (p[key][:, k, None, None] for key in ("bubble_x", "bubble_y", "bubble_radius"))
         there = radius > 0
-        # the cloud's own lumps dent the shell
-        r = np.sqrt((x - bx) ** 2 + (y - by) ** 2) / np.maximum(radius, 0.1) * (1 + 0.09 * cloud)
+        r = np.sqrt((x - bx) ** 2 + (y - by) ** 2) / np.maximum(radius, 0.1) * dents
         cavity = cavity * (1 - there * 0.95 * expit((0.95 - r) / 0.05))
         rim = rim + there * np.exp(-(((r - 1.02) / 0.13) ** 2))
         warm = warm + there * 0.3 * np.exp(-((r / 0.5) ** 2))
@@ -178,17 +173,12 @@ def radiation_light(p: dict, size: int) -> np.ndarray:
     for k in range(STARS):
         sx, sy, flux = (p[key][:, k, None, None] for key in ("star_x", "star_y", "star_flux"))
         light = (p["stars"] > k) * flux * (_point(x - sx, y - sy, 0.055) + 0.12 * _point(x - sx, y - sy, 0.16))
-        blue = blue + 1.7 * light
-        green = green + 0.75 * light
-        red = red + 0.45 * light
+        red, green, blue = red + 0.45 * light, green + 0.75 * light, blue + 1.7 * light
     return np.stack([red, green, blue], 1)
 
 
 def random_field(seed: int, slope: float, size: int) -> np.ndarray:
-    """A periodic Gaussian field with power spectrum ``|k|**-slope``, unit variance, ``(size, size)``.
-
-    It is a sum of plane waves with ``|k_x|, |k_y| <= 24`` and so the same field at any size.
-    """
+    """A periodic Gaussian field, power spectrum ``|k|**-slope``, unit variance, the same at any ``(size, size)``."""
     k = np.arange(-MODES, MODES + 1)
     power = np.float32(k[:, None] ** 2 + k[None, :] ** 2)
     amplitude = np.where(power > 0, np.maximum(power, 1) ** (-slope / 4), 0)

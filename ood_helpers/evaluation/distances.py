@@ -1,11 +1,12 @@
 """Distances between two sets of images, in the space of a network's features.
 
-With features of Inception-v3 the first is the FID and the second the KID; with others they are not, and their values
-compare with nothing but values in the same space.  The default, the features of the domain scorer, is for drawn images.
+With features of Inception-v3 they are the FID and the KID; others compare within their own space alone. The default,
+the features of the domain scorer, is for drawn images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +48,14 @@ def features_of(images: torch.Tensor, network: nn.Module | None = None, batch_si
     """
     images = check_batch("images", images)
     check_integer("batch_size", batch_size, 1)
-    compute: nn.Module = load_scorer() if network is None else network
-    weight = next(compute.parameters(), images)
-    function = compute.features if network is None else compute
+    if network is None:
+        network = load_scorer()
+        compute: Callable = network.features
+    else:
+        compute = network
+    weight = next(network.parameters(), images)
     with torch.no_grad():
-        parts = [function(part.to(weight).clamp(-1, 1)).double().cpu() for part in images.split(batch_size)]
+        parts = [compute(part.to(weight).clamp(-1, 1)).double().cpu() for part in images.split(batch_size)]
     found = torch.cat(parts)
     if found.ndim != 2 or len(found) != len(images):
         raise ValueError(f"network: returned shape {tuple(found.shape)}, expected ({len(images)}, features)")

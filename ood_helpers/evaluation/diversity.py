@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +39,7 @@ def diversity(
     """
     check_choice("metric", metric, ("features", "ms-ssim"))
     x = check_batch("images", images)[: check_integer("max_images", max_images, 3)].clamp(-1, 1)
-    n = len(x)
-    if n < 3:
+    if (n := len(x)) < 3:
         raise ValueError(f"images: got {n}, expected at least 3")
     first, second = np.triu_indices(n, 1)
     if metric == "features":
@@ -59,7 +59,7 @@ def _ms_ssim_distances(x: torch.Tensor, first: np.ndarray, second: np.ndarray) -
     smallest = (WINDOW - 1) * 2 ** (len(SCALES) - 1)
     if min(x.shape[-2:]) <= smallest:
         raise ValueError(f"images: got {tuple(x.shape[-2:])} pixels, expected more than {smallest} for MS-SSIM")
-    settings = {"kernel_size": WINDOW, "data_range": (-1.0, 1.0), "betas": SCALES, "normalize": "relu"}
+    settings: dict[str, Any] = {"kernel_size": WINDOW, "data_range": (-1.0, 1.0), "betas": SCALES, "normalize": "relu"}
     parts = zip(np.array_split(first, len(x)), np.array_split(second, len(x)), strict=True)
     alike = [multiscale_structural_similarity_index_measure(x[i], x[j], **settings, reduction="none") for i, j in parts]
     return (1 - torch.cat(alike)).double().cpu().numpy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,7 +87,6 @@ class Bandwidth:
 
     Attributes
     ----------
-    heights, etas : tuple of int, of float
     errors : ndarray
         Mean absolute error of each image on the scale ``[0, 1]``, float64 ``(heights, etas, n)``.
     odds : ndarray
@@ -189,7 +189,7 @@ def bandwidth(
     errors = np.empty((len(heights), len(etas), len(images)))
     odds, example = np.empty(errors.shape), torch.empty(len(heights), len(etas), *model.image_shape)
     for i, t in enumerate(heights):
-        walk = {"grid": [s for s in grid if s <= t], "precision": precision, "progress": progress}
+        walk: dict[str, Any] = {"grid": [s for s in grid if s <= t], "precision": precision, "progress": progress}
         latents = invert(model, images, **walk)
         for j, eta in enumerate(etas):
             copies = denoise(model, latents, eta=eta, generator=torch.Generator().manual_seed(seed), **walk)

@@ -1,8 +1,7 @@
 """Along a walk: the radius of latents at every level, and the step at which a domain's radius joins that of noise.
 
-A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where it
-meets that of a walk from noise is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023, who search
-along the Gaussian radius).
+A standard normal start has radius ``sqrt(d)``.  Near the image each domain has a radius of its own; where it meets that
+of a walk from noise is the mixing step, an automatic choice of ``t`` (after Zhu et al. 2023).
 """
 
 from __future__ import annotations

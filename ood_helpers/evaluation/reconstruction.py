@@ -50,8 +50,7 @@ def latent_error(latents: torch.Tensor, reference: torch.Tensor) -> torch.Tensor
     latents, reference = _pair("latents", latents, "reference", reference)
     lengths = reference.flatten(1).norm(dim=1)
     if not (lengths > 0).all():
-        zero = int((lengths == 0).nonzero()[0])
-        raise ValueError(f"reference: latent {zero} is zero, expected a length to compare with")
+        raise ValueError(f"reference: latent {int(lengths.argmin())} is zero, expected a length to compare with")
     return (latents - reference).flatten(1).norm(dim=1) / lengths
 
 

@@ -23,6 +23,14 @@ from .study import Domain, Study, check_output, inverted, new_images, round_trip
 SHOWN = 64  # images whose round trip the study measures
 
 
+def sample(model: FrozenModel, domain: Domain, plan: Study, folder: Path) -> str:
+    """Write new images of a domain into a folder, and say where they are."""
+    check_output(folder, model, domain, plan)
+    (store,) = inverted(model, [domain], plan)
+    files = new_images(model, store, plan, folder)
+    return f"{folder}: {len(files)} images, {files[0].name} to {files[-1].name}"
+
+
 def study(model: FrozenModel, domain: Domain, own: Domain, plan: Study, output: Path) -> str:
     """Write as JSON what the chapters measure, and return a summary, in the first process."""
     names = {"unseen": str(domain), "own": str(own)}
@@ -114,21 +122,21 @@ def _sampling(
 
     The images that it is measured to follow those that were inverted. The floor is their distance to the latter.
     """
-    network, count = inception() if features == "inception" else None, plan.count
+    network, n = inception() if features == "inception" else None, plan.count
     pairs = [(model, name) for model, seen in zip(models, own, strict=True) for name in domains if name != seen]
-    folders = [
-        check_output(output / "images" / f"{model.name}-{name}", model, domains[name], plan) for model, name in pairs
-    ]
+    folders = [output / "images" / f"{model.name}-{name}" for model, name in pairs]
+    for (model, name), folder in zip(pairs, folders, strict=True):
+        check_output(folder, model, domains[name], plan)
     found, floors = {}, {}
     for (model, name), folder in zip(pairs, folders, strict=True):
-        (store,) = inverted(model, [domains[name]], plan)
-        new_images(model, store, plan, folder)
+        sample(model, domains[name], plan, folder)
         if plan.rank == 0:
+            series = ((domains[name], min(plan.images, n), 0), (domains[name], n, plan.images), (folder, n, 0))
             size = model.image_shape[-1]
-            given = ood.load_domain(domains[name], min(plan.images, count), size, plan.seed)
-            others = ood.load_domain(domains[name], count, size, plan.seed, start=plan.images)
-            made = ood.load_domain(folder, count, size)
-            given, others, made = (ood.features_of(images, network) for images in (given, others, made))
+            given, others, made = (
+                ood.features_of(ood.load_domain(source, count, size, plan.seed, start), network)
+                for source, count, start in series
+            )
             found.setdefault(name, []).append(ood.frechet_distance(made, others))
             floors[name] = ood.frechet_distance(given, others)
     return tables.sampling(found, floors, features)

@@ -93,7 +93,8 @@ def check_domain(domain: Domain, plan: Study, more: int = 0) -> None:
 
 def check_drawing(plan: Study) -> None:
     """Raise now what drawing among the latents would raise after they have been inverted."""
-    plan.draw(torch.randn(min(plan.images, max(plan.neighbors, 16)), 3, 8, 8), 1)
+    fewer = min(plan.images, max(plan.neighbors, 16))
+    plan.draw(torch.randn(fewer, 3, 8, 8, generator=torch.Generator().manual_seed(0)), 1)
 
 
 def check_walk(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> None:
@@ -104,15 +105,8 @@ def check_walk(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> No
         batch_of_images(model, domain, 1, plan.seed, 0)
 
 
-def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study) -> Path:
-    """Write down in a folder what its images are made by, in ``settings.json``, and return it.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be written; holds images made by other settings or of other files, or of another origin; or lies
-        within the domain, of which its images would be taken for a part the next time.
-    """
+def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study) -> None:
+    """Write down in a folder by what its images are made, or raise if it holds others, or lies within the domain."""
     if domain not in ood.list_domains() and Path(domain).resolve() in (folder.resolve(), *folder.resolve().parents):
         raise ValueError(f"--output: got {str(folder)!r}, within the domain {str(domain)!r}; expected another folder")
     made_by = {"model": model.name, "weights": ood.fingerprint(model), "method": plan.method, **plan.drawing}
@@ -120,12 +114,11 @@ def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study) 
     made_by |= {**plan.walk, "domain": str(domain), "files": ood.domain_fingerprint(domain)}
     full = any(writable("--output", folder).glob("*.png"))  # asked first: another process may begin at this moment
     file = folder / "settings.json"
-    before = json.loads(file.read_bytes()) if file.exists() else None if full else made_by
-    if before != made_by:
-        why = "other settings or of other files, see settings.json there" if before else "something else"
-        raise ValueError(f"--output: {str(folder)!r} holds images made by {why}; remove it, or give another folder")
+    before = json.loads(file.read_bytes()) if file.exists() else {} if full else made_by
+    if changed := ", ".join(name for name in {**before, **made_by} if before.get(name) != made_by.get(name)):
+        why = f"by other settings, see settings.json there: {changed}" if before else "by something else"
+        raise ValueError(f"--output: {str(folder)!r} holds images made {why}; remove it, or give another folder")
     write_whole(file, (json.dumps(made_by, indent=1, sort_keys=True) + "\n").encode())
-    return folder
 
 
 def inverted(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> list[LatentStore]:
@@ -141,7 +134,7 @@ def inverted(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> list
         images = batch_of_images(model, domains[k], stop, plan.seed, start)
         return ood.invert(model, images, **plan.walk, progress=False, batch_size=plan.batch_size)
 
-    for k, start, stop, file in _share_arrays("latents", stores, plan.images, plan, make):
+    for k, start, stop, file in _arrays("latents", stores, plan.images, plan, make):
         try:
             if len(stores[k]) < stop:
                 stores[k].append(torch.from_numpy(np.load(file)), start)
@@ -164,26 +157,22 @@ def round_trip_errors(
         images = batch_of_images(model, domains[k], stop, plan.seed, start)
         return ood.reconstruction_error(images, plan.denoise(model, stores[k].tensor(start, stop).to(images.device)))
 
-    found: list[list[np.ndarray]] = [[] for _ in stores]
-    for k, *_, file in _share_arrays("errors", stores, n, plan, make):
-        found[k].append(np.load(file))
-    return [torch.from_numpy(np.concatenate(parts)) for parts in found]
+    units = _arrays("errors", stores, n, plan, make)
+    return [torch.from_numpy(np.concatenate([np.load(u[3]) for u in units if u[0] == k])) for k in range(len(stores))]
 
 
-def _share_arrays(
+def _arrays(
     what: str, stores: Sequence[LatentStore], n: int, plan: Study, make: Callable[[int, int, int], torch.Tensor]
 ) -> list[tuple[int, int, int, Path]]:
     """Share the making of arrays; return for each which store it belongs to, start, stop, and its file."""
-    parts = [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
     units = [
-        (k, start, stop, store.path / f"{what}-{start:08d}-{stop:08d}.npy")
+        (k, start, min(start + BATCH, n), store.path / f"{what}-{start:08d}-{min(start + BATCH, n):08d}.npy")
         for k, store in enumerate(stores)
-        for start, stop in parts
+        for start in range(0, n, BATCH)
     ]
 
     def there(unit: tuple[int, int, int, Path]) -> bool:
-        k, _, stop, file = unit
-        return file.exists() or (what == "latents" and len(stores[k]) >= stop)
+        return unit[3].exists() or (what == "latents" and len(stores[unit[0]]) >= unit[2])
 
     def write(unit: tuple[int, int, int, Path]) -> None:
         content = io.BytesIO()
@@ -203,12 +192,10 @@ def new_images(model: FrozenModel, store: LatentStore, plan: Study, folder: Path
         return all(file.exists() for file in files[start : start + BATCH])
 
     def make(start: int) -> None:
-        made = plan.denoise(model, latents[start : start + BATCH]).clamp(-1, 1).cpu()
-        for file, image in zip(
-            files[start:], ((made + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), strict=False
-        ):
-            content = io.BytesIO()
-            Image.fromarray(image.numpy().squeeze()).save(content, "PNG")
+        made = plan.denoise(model, latents[start : start + BATCH])
+        for file, image in zip(files[start : start + BATCH], made, strict=True):
+            content, pixels = io.BytesIO(), ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().squeeze()).save(content, "PNG")
             write_whole(file, content.getvalue())
 
     share(range(0, plan.count, BATCH), there, make, plan.rank, plan.world, "images")

@@ -28,13 +28,7 @@ LAUNCHERS = (  # what they tell each process: its number, how many there are, it
 
 
 def rank_and_world(rank: int | None = None, world: int | None = None) -> tuple[int, int]:
-    """Return the number of this process, from 0, and how many there are: as given, or as a launcher tells, or (0, 1).
-
-    Raises
-    ------
-    ValueError
-        If only one of the two is given, or the number is not below the count.
-    """
+    """Return the number of this process, from 0, and how many there are: as given, as a launcher tells, or (0, 1)."""
     if (rank is None) != (world is None):
         raise ValueError(f"--rank, --world: got {rank} and {world}, expected both or none")
     if rank is None:
@@ -57,16 +51,7 @@ def share(
 ) -> None:
     """Return when every unit is there: make this process's own share first, then what the others have not made.
 
-    Parameters
-    ----------
-    units : sequence
-        The same in every process, in the same order.
-    there, make : callable
-        Whether a unit is there, whole; and what makes it, with the same result in whichever process.
-    rank, world : int
-        As from `rank_and_world`.
-    what : str
-        For the progress bar.
+    ``units`` are the same in every process, in the same order; ``there`` says whether one is done, ``make`` makes it.
     """
     own = range(rank, len(units), world)
     others = [i for i in range(len(units)) if i not in own]

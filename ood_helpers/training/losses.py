@@ -125,10 +125,8 @@ def variational_bound(
         ``(n, C, H, W)`` in ``[-1, 1]``, rounded to 256 gray levels, as bytes give them.
     learned : bool
         Take the learned variances, if the network has them; else the posterior's.
-    first, strata, last : int
-        Evaluations of the model, ``first + strata + last`` for each image.
-    generator : torch.Generator, optional
-        Of noise and timesteps, by default torch's global one.
+    first, strata, last, generator : int, int, int, torch.Generator
+        Evaluations of the model for each image, and the stream of noise and timesteps, by default torch's global one.
 
     Raises
     ------

@@ -130,14 +130,12 @@ def train(
         A key of ``RECIPES``.
     output : path
         Folder for the pipeline, its training record and its checkpoint; it is returned, for `load_model`.
-    device : str, optional
-        ``"cuda"`` or ``"cpu"``; by default the GPU if there is one.
+    device, progress : str, bool
+        By default the GPU if there is one; and whether to show a bar.
     save_every, card_images : int
         Steps between two checkpoints, and samples by which the card tells the distance to held-out pictures.
-    progress : bool
-        Show a bar.
     **changes
-        Fields of `Recipe` to change, such as ``steps=100``.
+        Fields of the recipe to change, such as ``steps=100``.
 
     Raises
     ------
@@ -163,8 +161,8 @@ def train(
     todo = range(record["step"], recipe.steps)
     pictures = pictures_as_bytes(recipe.domain, recipe.images, recipe.size, recipe.seed) if todo else None
     lower = ood.has_bfloat16_units(where)  # without such units bfloat16 is many times slower than float32
-    shape = (recipe.batch, 3, recipe.size, recipe.size)
-    each = ood.gradient_operations(network, torch.empty(shape), torch.zeros(recipe.batch))
+    inputs = torch.empty(recipe.batch, 3, recipe.size, recipe.size), torch.zeros(recipe.batch)
+    each = ood.gradient_operations(network, *inputs)
     running, since = [], time.perf_counter()
     bar = {"initial": record["step"], "total": recipe.steps, "desc": name, "disable": not progress, "file": sys.stderr}
     for step in tqdm(todo, **bar):
@@ -234,5 +232,5 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
 
 def _course(recipe: dict) -> dict:
     """What decides the path of a run, whatever its length: a longer run passes through the shorter one's end."""
-    same = {"channels": tuple(recipe["channels"]), "steps": None, "decay": max(recipe["decay"], recipe["steps"])}
-    return {**recipe, **same}
+    channels, decay = tuple(recipe["channels"]), max(recipe["decay"], recipe["steps"])
+    return {**recipe, "channels": channels, "steps": None, "decay": decay}

@@ -19,7 +19,7 @@ from ood_helpers.__main__ import build_parser, main
 from ood_helpers.kernels import runtime, walk
 from ood_helpers.latents import samplers
 from ood_helpers.models import schedules
-from ood_helpers.scale import settings, shared, units
+from ood_helpers.scale import study
 
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 ACCELERATE = ["accelerate.commands.launch", "--num_machines=1", "--mixed_precision=no", "--num_processes=2"]
@@ -50,7 +50,7 @@ def test_the_command_does_what_the_notebook_does(single, tmp_path):
     store = ood.inverted_latents(model, "church", 40, folder=tmp_path, **walk)
     assert store.settings == single.settings
     np.testing.assert_array_equal(store.array, single.array)
-    assert [p.name for p in single.path.parent.iterdir() if p.name.endswith(".units")] == []
+    assert not list(single.path.glob("*.npy"))
 
 
 @pytest.mark.slow
@@ -67,38 +67,27 @@ def test_two_processes_make_the_latents_of_one(single, tmp_path, launcher):
 
 
 @pytest.mark.slow
-def test_a_launcher_that_starts_one_process_of_two_is_given_away(tmp_path):
-    """`accelerate launch --cpu` does so silently; the work is done all the same."""
-    arguments = ["invert", *SMALL[:4], "--steps", "1", "--device", "cpu", "--domain", "church", "--images", "2"]
-    run = launch([*ACCELERATE, "--cpu"], [*arguments, "--folder", str(tmp_path)])
-    said = run.communicate(timeout=240)[1].decode()
-    assert run.returncode == 0, said
-    assert "note: `accelerate launch` started one process only" in said and "process 1 of 2" not in said
-    assert len(store_in(tmp_path)) == 2
-
-
-@pytest.mark.slow
 def test_a_run_of_which_one_worker_is_killed_goes_on_when_given_again(single, tmp_path):
     arguments = ["invert", *SMALL, "--domain", "church", "--images", "40", "--folder", str(tmp_path)]
     run = launch(TORCHRUN, arguments)
     for _ in range(2400):
-        if list(tmp_path.glob("*.units/*.npy")):
+        if list(tmp_path.glob("*/latents-*.npy")):
             break
         time.sleep(0.05)
     workers = [child for child in psutil.Process(run.pid).children() if "ood_helpers" in child.cmdline()]
     assert len(workers) == 2
     workers[1].kill()
     assert run.wait(60) != 0
-    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.units/*.npy")}
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*/latents-*.npy")}
     assert 1 <= len(kept) < 3
     made = []
     with pytest.MonkeyPatch.context() as patch:
-        real = shared.batch_of_images
-        patch.setattr(shared, "batch_of_images", lambda *args: made.append(f"{args[-1]:08d}.npy") or real(*args))
+        real = study.batch_of_images
+        patch.setattr(study, "batch_of_images", lambda *args: made.append(args[-1]) or real(*args))
         assert main(arguments) == 0
-    assert sorted([*made, *kept]) == ["00000000.npy", "00000016.npy", "00000032.npy"]
+    assert sorted([*made[1:], *(int(name[8:16]) for name in kept)]) == [0, 16, 32]  # the first is a check
     np.testing.assert_allclose(store_in(tmp_path).array, single.array, atol=2e-5)
-    assert not list(tmp_path.glob("*.units"))
+    assert not list(tmp_path.glob("*/*.npy"))
 
 
 def test_new_images_are_numbered_and_not_made_twice(single, tmp_path, capsys):
@@ -112,7 +101,7 @@ def test_new_images_are_numbered_and_not_made_twice(single, tmp_path, capsys):
     assert main(arguments) == 0
     assert [f.stat().st_mtime_ns for f in files] == changed
     assert main([*arguments, "--method", "gaussian"]) == 1
-    assert "holds images made by other settings, see settings.json there" in capsys.readouterr().err
+    assert "holds images made by other settings, see settings.json there: method" in capsys.readouterr().err
     assert [f.stat().st_mtime_ns for f in files] == changed
 
 
@@ -138,7 +127,7 @@ def test_errors_end_with_one_and_a_name(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(settings, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    monkeypatch.setattr(ood, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     (tmp_path / "file").write_text("")
     what = [*SMALL, "--domain", "church", "--images", "4"]
     assert main(["invert", *what, "--folder", str(tmp_path / "file")]) == 1
@@ -150,13 +139,13 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, caps
     def read_only(**options):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(settings.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(study.tempfile, "TemporaryFile", read_only)
     assert main(["invert", *what, "--folder", str(tmp_path)]) == 1
     assert f"error: --folder: cannot write to '{tmp_path}' (Permission denied)" in capsys.readouterr().err
 
 
 def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(settings, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
+    monkeypatch.setattr(ood, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "20", "--folder", str(tmp_path)]
     arguments += ["--output", str(tmp_path)]
     assert main([*arguments, "--neighbors", "21"]) == 1
@@ -167,7 +156,7 @@ def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys
 
 def failing_at(monkeypatch, number, error):
     """Let the inversion of a unit fail, the first being number 1."""
-    real, calls = shared.invert, []
+    real, calls = ood.invert, []
 
     def invert(*args, **options):
         calls.append(options["batch_size"])
@@ -175,7 +164,7 @@ def failing_at(monkeypatch, number, error):
             raise error
         return real(*args, **options)
 
-    monkeypatch.setattr(shared, "invert", invert)
+    monkeypatch.setattr(ood, "invert", invert)
     return calls
 
 
@@ -185,7 +174,7 @@ def test_out_of_memory_keeps_what_is_done_and_smaller_batches_go_on(single, tmp_
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert "error: out of memory; what is done is kept: give the command again with --batch-size 8. CUDA" in said
-    assert [file.name for file in tmp_path.glob("*.units/*.npy")] == ["00000000.npy"]
+    assert [file.name for file in tmp_path.glob("*/latents-*.npy")] == ["latents-00000000-00000016.npy"]
     assert main([*arguments, "--batch-size", "8"]) == 0
     assert sizes == [16, 16, 8, 8]
     found = store_in(tmp_path).array
@@ -262,31 +251,33 @@ def test_the_choices_of_the_command_line_are_those_of_the_package(capsys):
     assert all(solver in said for solver in walk.SOLVERS)
 
 
-def test_a_lone_process_is_noted_only_if_more_were_asked_for(monkeypatch):
-    for name in ("ACCELERATE_USE_CPU", "MASTER_ADDR", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    assert units.launch_note() is None
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")  # accelerate launch --cpu --num_processes 1
-    assert units.launch_note() is None
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    assert "torchrun --nproc_per_node" in units.launch_note()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert units.launch_note() is None
-
-
-def test_images_of_files_that_have_changed_are_made_again(tmp_path):
+def test_images_of_files_that_have_changed_are_not_taken_for_new_ones(tmp_path, capsys):
     def fill(color):
         for k in range(12):
             Image.new("RGB", (8, 8), (color, 20 * k, 9)).save(tmp_path / f"images/{k}.png")
 
+    def sample(output):
+        status = main([*start, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / output)])
+        return status, (tmp_path / output / "00000000.png").read_bytes()
+
     (tmp_path / "images").mkdir()
     start = ["sample", *SMALL, "--domain", str(tmp_path / "images"), "--images", "12", "--count", "1"]
-    found = []
-    for output, color in (("kept", 0), ("kept", 255), ("new", 255)):
-        fill(color)
-        assert main([*start, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / output)]) == 0
-        found.append((tmp_path / output / "00000000.png").read_bytes())
-    assert found[0] != found[1] == found[2]
+    fill(0)
+    first = sample("kept")
+    fill(255)
+    assert first[0] == 0 and sample("kept") == (1, first[1])
+    assert "kept' holds images made by other settings, see settings.json there: files;" in capsys.readouterr().err
+    second = sample("new")
+    assert second[0] == 0 and second[1] != first[1]
+
+
+def test_images_of_another_origin_are_not_taken_for_new_ones_nor_written_over(tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "00000000.png")
+    mine = (tmp_path / "00000000.png").read_bytes()
+    arguments = ["sample", *SMALL, "--domain", "church", "--images", "12", "--count", "1", "--output", str(tmp_path)]
+    assert main([*arguments, "--folder", str(tmp_path / "latents")]) == 1
+    assert "holds images made by something else" in capsys.readouterr().err
+    assert (tmp_path / "00000000.png").read_bytes() == mine and not (tmp_path / "settings.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -320,3 +311,108 @@ def test_new_images_are_not_put_among_those_that_they_are_made_of(tmp_path, caps
         arguments = ["sample", *SMALL, "--domain", str(tmp_path), "--images", "12", "--count", "1"]
         assert main([*arguments, "--folder", str(tmp_path / "latents"), "--output", str(inside)]) == 1
         assert "within the domain" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_walk(monkeypatch):
+    """Fail as soon as there is any inversion."""
+    monkeypatch.setattr(ood, "invert", lambda *args, **options: pytest.fail("has begun to work"))
+
+
+def folder_of(path, n, size=16):
+    path.mkdir()
+    for k in range(n):
+        Image.new("RGB", (size, size), (9, 20 * k, 9)).save(path / f"{k}.png")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "message"),
+    [
+        (["table", "1"], ["--images", "8", "--count", "5"], "--images 8 and --count 5: n: got 13, expected at most 12"),
+        (
+            ["table", "1"],
+            ["--images", "3", "--count", "3", "--method", "gaussian"],
+            "latents: got 3, expected at least 4",
+        ),
+        (["table", "2"], ["--images", "13"], "--images 13: n: got 13, expected at most 12"),
+        (["table", "3"], ["--images", "3"], "--images: got 3, expected an integer >= 4"),
+        (["study"], ["--images", "7"], "--images: got 7, expected an integer >= 8"),
+        (["study"], ["--images", "8", "--neighbors", "4", "--timestep", "2000"], "t: got 2000"),
+        (["sample"], ["--images", "8", "--neighbors", "4", "--steps", "500"], "steps: got 500"),
+        (
+            ["invert"],
+            ["--images", "8", "--rank", "2", "--world", "2"],
+            "--rank: got 2, expected an integer from 0 to 1",
+        ),
+        (["invert"], ["--images", "8", "--rank", "2"], "--rank, --world: got 2 and None, expected both or none"),
+        (["invert"], ["--images", "8", "--model", "toy-face"], "--model: got 2, expected one"),
+        (["sample"], ["--images", "8", "--neighbors", "4", "--domain", "face"], "--domain: got 2, expected one"),
+    ],
+)
+def test_what_would_fail_after_hours_is_said_first(tmp_path, capsys, no_walk, command, options, message):
+    own = ["--own", "dog"] if command[0] in ("table", "study") else []
+    output = [] if command == ["invert"] else ["--output", str(tmp_path / "out")]
+    images = folder_of(tmp_path / "images", 12)
+    named = f"church={images}" if command[0] == "table" else images
+    arguments = [*command, *SMALL, "--domain", named, *own, "--folder", str(tmp_path / "latents"), *output]
+    assert main([*arguments, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_each_folder_of_images_is_checked_before_the_first_inversion(tiny_pipeline, tmp_path, capsys, no_walk):
+    """Of two models and two domains the last folder holds images of another run."""
+    models = [str(tiny_pipeline(tmp_path / name, seed)) for seed, name in enumerate("ab")]
+    taken = tmp_path / "out" / "images" / "b-face"
+    taken.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(taken / "00000000.png")
+    arguments = ["table", "1", "--model", models[0], "--own", "dog", "--model", models[1], "--own", "cat", *SMALL[2:]]
+    arguments += ["--domain", "church", "--domain", "face", "--images", "10", "--count", "4"]
+    assert main([*arguments, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / "out")]) == 1
+    assert "b-face' holds images made by something else" in capsys.readouterr().err
+
+
+def test_a_domain_whose_images_cannot_be_read_is_named_before_the_first_inversion(tmp_path, capsys, no_walk):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for k in range(12):
+        (bad / f"{k}.png").write_bytes(b"no picture")
+    arguments = ["table", "2", *SMALL, "--own", "dog", "--domain", "face", "--domain", f"church={bad}", "--images", "8"]
+    assert main([*arguments, "--folder", str(tmp_path / "latents"), "--output", str(tmp_path / "out")]) == 1
+    assert ".png" in capsys.readouterr().err
+
+
+def test_a_study_of_what_cannot_be_measured_ends_before_the_first_inversion(tiny_pipeline, tmp_path, capsys, no_walk):
+    arguments = ["study", *SMALL, "--domain", "dog", "--own", "dog", "--images", "12", "--output", str(tmp_path / "f")]
+    assert main([*arguments, "--folder", str(tmp_path / "latents")]) == 1
+    assert "target_domain: got 'dog' for both" in capsys.readouterr().err
+    small = str(tiny_pipeline(tmp_path / "small", size=4))
+    arguments = ["study", "--model", small, *SMALL[2:], "--domain", "church", "--own", "dog", "--images", "12"]
+    assert main([*arguments, "--output", str(tmp_path / "f"), "--folder", str(tmp_path / "latents")]) == 1
+    assert "expected (n, C, H, W) with H and W of at least 8" in capsys.readouterr().err
+
+
+def test_a_study_computes_each_geometry_once(tiny_pipeline, tmp_path, monkeypatch):
+    clouds, real = [], ood.geometry
+    monkeypatch.setattr(ood, "geometry", lambda cloud: clouds.append(len(cloud)) or real(cloud))
+    arguments = ["study", "--model", str(tiny_pipeline(tmp_path / "m")), *SMALL[2:], "--domain", "church"]
+    arguments += ["--own", "dog", "--images", "12", "--output", str(tmp_path / "found.json")]
+    assert main([*arguments, "--folder", str(tmp_path / "latents")]) == 0
+    assert clouds == [8, 8, 12, 12]  # eight stand-ins, to see first that all can be measured
+
+
+def test_a_longer_study_goes_on_with_what_a_shorter_one_left_half_done(tiny_pipeline, tmp_path, monkeypatch):
+    """The last batch of the shorter one is no whole batch of the longer one."""
+    arguments = ["invert", "--model", str(tiny_pipeline(tmp_path / "m")), *SMALL[2:], "--domain", "church"]
+    arguments += ["--folder", str(tmp_path / "some")]
+    with monkeypatch.context() as patch:
+        patch.setattr(ood.LatentStore, "append", lambda *args: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            main([*arguments, "--images", "24"])
+    assert main([*arguments, "--images", "40"]) == 0
+    (store,) = (ood.LatentStore(path) for path in (tmp_path / "some").iterdir())
+    model = ood.load_model(tmp_path / "m", device="cpu")
+    walk = {"t": 400, "steps": 4, "precision": "float32", "progress": False}
+    expected = ood.invert(model, ood.load_domain("church", 40, 16), **walk)
+    torch.testing.assert_close(store.tensor(), expected, atol=2e-5, rtol=1e-4)
+    assert not list(store.path.glob("*.npy"))

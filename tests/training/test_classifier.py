@@ -1,11 +1,12 @@
 """Training of the domain scorer: content survives the augmentation, the loss falls, the record tells the truth."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
+from ood_helpers.__main__ import main
 from ood_helpers.baselines import embedding
 from ood_helpers.evaluation import scorer
 from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
@@ -51,6 +52,15 @@ def test_what_the_command_line_calls_a_scorer_is_what_was_shipped():
     for name, recipe in CLASSIFIERS.items():
         told = load_scorer(shipped[name]).record["recipe"]
         assert {**asdict(recipe), "channels": list(recipe.channels)} == {**asdict(recipe), **told}
+
+
+def test_the_command_line_trains_a_scorer_by_its_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(CLASSIFIERS, "galaxy-classifier", replace(CLASSIFIERS["galaxy-classifier"], size=16, others=4))
+    arguments = ["--output", str(tmp_path), "--steps", "2", "--images", "2", "--device", "cpu"]
+    assert main(["train", "galaxy-classifier", *arguments]) == 0
+    record = load_scorer(tmp_path).record["recipe"]
+    assert record["classes"] == "galaxies" and record["steps"] == record["images"] == 2
+    assert "load_scorer" in capsys.readouterr().out
 
 
 def test_the_temperature_undoes_overconfidence():

@@ -1,4 +1,4 @@
-"""Dogs (the training domain), cats (its nearest neighbor) and dogs as line drawings (sketches)."""
+"""Portraits: dogs (the training domain), cats (its nearest neighbor), dogs as line drawings (sketches), and people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ FUR = np.array(
 )
 IRIS = np.array([[0.42, 0.72, 0.32], [0.86, 0.68, 0.2], [0.32, 0.6, 0.86]])
 PAPER = (0.97, 0.96, 0.92)
+SKIN = np.array([[0.99, 0.87, 0.76], [0.93, 0.74, 0.58], [0.8, 0.58, 0.42], [0.58, 0.39, 0.27], [0.4, 0.26, 0.19]])
+HAIR = np.array(
+    [[0.1, 0.08, 0.08], [0.3, 0.18, 0.1], [0.52, 0.33, 0.16], [0.88, 0.72, 0.4], [0.62, 0.26, 0.12], [0.7, 0.7, 0.72]]
+)
+STYLES = ("short", "long", "bun")
 TONGUE, NOSE, PINK = (0.93, 0.45, 0.5), (0.09, 0.07, 0.07), (0.93, 0.62, 0.62)
 
 
@@ -42,7 +47,6 @@ def lit(values, v, strength=0.16):
 
 
 def sample_dog(rng) -> dict:
-    """Draw the parameters of one dog portrait."""
     return {
         **portrait(rng),
         "fur": _fur(rng),
@@ -55,7 +59,6 @@ def sample_dog(rng) -> dict:
 
 
 def draw_dog(p: dict, size: int) -> np.ndarray:
-    """Paint dog portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
     canvas, x, y = backdrop(p, size)
     fur, ear = p["fur"], p["fur"] * p["ear_shade"][:, 0]
 
@@ -88,7 +91,6 @@ def draw_dog(p: dict, size: int) -> np.ndarray:
 
 
 def sample_cat(rng) -> dict:
-    """Draw the parameters of one cat portrait."""
     return {
         **portrait(rng),
         "fur": _fur(rng),
@@ -102,7 +104,6 @@ def sample_cat(rng) -> dict:
 
 
 def draw_cat(p: dict, size: int) -> np.ndarray:
-    """Paint cat portraits, ``(n, 3, size, size)`` in ``[0, 1]``."""
     canvas, x, y = backdrop(p, size)
     fur = p["fur"]
     dark, light = fur * 0.62, np.clip(fur * 0.6 + 0.42, 0, 1)
@@ -117,10 +118,8 @@ def draw_cat(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.polygon(mirrored, v, [(ear + 0.07, tip), (0.56, 0.0), (0.08, -0.38)]) - 0.02, lit(fur * 0.92, v))
     canvas.paint(c.polygon(mirrored, v, [(ear + 0.05, tip + 0.13), (0.45, -0.18), (0.2, -0.4)]), PINK)
     canvas.paint(c.ellipse(u, v, 0, 0.05, 0.58, 0.5), lit(fur, v))
-    for start, end, bar in ((0.0, 0.0, -0.22), (0.1, 0.13, -0.24)):
-        canvas.paint(c.segment(mirrored, v, start, bar, end, -0.4, 0.022), dark, p["stripes"])
-    for height in (0.08, 0.2):
-        canvas.paint(c.segment(mirrored, v, 0.44, height, 0.56, height - 0.04, 0.022), dark, p["stripes"])
+    for ends in ((0.0, -0.22, 0.0, -0.4), (0.1, -0.24, 0.13, -0.4), (0.44, 0.08, 0.56, 0.04), (0.44, 0.2, 0.56, 0.16)):
+        canvas.paint(c.segment(mirrored, v, *ends, 0.022), dark, p["stripes"])
     canvas.paint(c.ellipse(mirrored, v, 0.1, 0.3, 0.145, 0.115), light)
 
     gap, iris = p["eye_gap"], p["iris"]
@@ -179,4 +178,56 @@ def draw_sketch(p: dict, size: int) -> np.ndarray:
     canvas.paint(c.segment(u, v, 0, 0.24, 0, 0.35, 0.014), c.INK)
     canvas.paint(c.ellipse(u, v, 0, 0.2, 0.125, 0.088), c.INK)
     canvas.paint(c.ellipse(u, v, -0.03, 0.165, 0.045, 0.02), PAPER)
+    return canvas.rgb
+
+
+def sample_face(rng) -> dict:
+    return {
+        **portrait(rng),
+        "skin": np.clip(SKIN[rng.integers(len(SKIN))] + rng.normal(0, 0.02, 3), 0.05, 1),
+        "hair": np.clip(HAIR[rng.integers(len(HAIR))] + rng.normal(0, 0.03, 3), 0.02, 1),
+        "style": rng.integers(len(STYLES)),
+        "shirt": rng.uniform(0.08, 0.95, 3),
+        "iris": np.array([[0.25, 0.15, 0.08], [0.3, 0.5, 0.65], [0.32, 0.48, 0.25]])[rng.integers(3)],
+        **c.uniform(rng, face_width=(0.38, 0.45), smile=(0, 1)),
+        "glasses": rng.random() < 0.25,
+        "lips": np.array([0.78, 0.34, 0.34]) * rng.uniform(0.8, 1.1),
+    }
+
+
+def draw_face(p: dict, size: int) -> np.ndarray:
+    canvas, x, y = backdrop(p, size)
+    skin, hair, width = p["skin"], p["hair"], p["face_width"]
+
+    u, v = c.place(x, y, p["cx"], p["cy"], p["scale"], p["tilt"] * 0.7)
+    side = np.abs(u)
+    back = c.either(c.ellipse(u, v, 0, -0.14, width + 0.17, 0.62), c.box(u, v, 0, 0.32, width + 0.15, 0.48, 0.2))
+    canvas.paint(back, lit(hair * 0.8, v), p["style"] == 1)
+    canvas.paint(c.disc(u, v, 0, -0.78, 0.2), lit(hair * 0.9, v), p["style"] == 2)
+
+    flat_u, flat_v = c.place(x, y, p["cx"], p["cy"], p["scale"])
+    canvas.paint(c.ellipse(flat_u, flat_v, 0, 1.2, 0.78, 0.46), lit(p["shirt"], flat_v - 1))
+    canvas.paint(c.box(u, v, 0, 0.66, 0.15, 0.26, 0.1), lit(skin * 0.86, v - 0.6))
+    canvas.paint(c.ellipse(flat_u, flat_v, 0, 0.8, 0.2, 0.1), lit(skin * 0.9, flat_v - 0.8))
+
+    canvas.paint(c.ellipse(side, v, width, 0.06, 0.07, 0.12), lit(skin * 0.9, v))
+    canvas.paint(c.ellipse(u, v, 0, -0.16, width + 0.07, 0.52), lit(hair, v, 0.3))
+    canvas.paint(c.ellipse(u, v, 0, 0.08, width, 0.56), lit(skin, v, 0.1))
+    canvas.paint(c.disc(side, v, 0.24, 0.24, 0.1), np.clip(skin * np.array([1.05, 0.85, 0.82], np.float32), 0, 1), 0.5)
+    fringe = c.both(c.ellipse(u, v, 0, -0.16, width + 0.04, 0.5), -c.ellipse(u, v, 0.18, 0.2, 0.62, 0.6, -0.25))
+    canvas.paint(fringe, lit(hair, v + 0.3, 0.35))
+
+    canvas.paint(c.ellipse(side, v, 0.17, 0.02, 0.088, 0.052), c.WHITE)
+    canvas.paint(c.disc(side, v, 0.17, 0.02, 0.048), p["iris"])
+    canvas.paint(c.disc(side, v, 0.17, 0.02, 0.025), c.INK)
+    canvas.paint(c.either(*(c.disc(u, v, s * 0.17 - 0.016, 0.002, 0.014) for s in (-1, 1))), c.WHITE)
+    canvas.paint(c.segment(side, v, 0.09, -0.115, 0.25, -0.095, 0.018), hair * 0.75)
+    rims = c.either(c.outline(c.disc(side, v, 0.18, 0.03, 0.125), 0.014), c.segment(u, v, -0.06, 0.0, 0.06, 0.0, 0.012))
+    canvas.paint(rims, (0.14, 0.13, 0.16), p["glasses"])
+
+    canvas.paint(c.segment(u, v, 0.0, 0.06, 0.035, 0.2, 0.016), skin * 0.82)
+    canvas.paint(c.ellipse(u, v, 0, 0.21, 0.06, 0.03), skin * 0.82)
+    curve = 0.36 + 0.06 * p["smile"] - 1.6 * p["smile"] * u * u
+    canvas.paint(c.both(np.abs(v - curve) - 0.035, side - 0.15), p["lips"])
+    canvas.paint(c.both(np.abs(v - curve) - 0.012, side - 0.11), c.WHITE, p["smile"] > 0.6)
     return canvas.rgb
