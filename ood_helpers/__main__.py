@@ -215,8 +215,6 @@ def _study(options: argparse.Namespace) -> None:
     if own and len(own) != len(options.model):
         raise ValueError(f"--own: got {len(own)}, expected one for each of {len(options.model)} --model")
     check_integer("--images", plan.images, {"study": 8, 3: 4}.get(number or name, 1))
-    if name in DRAWN or number == 1:
-        study.check_drawing(plan)
     if number != 1:
         domains = dict(own) | domains
     for domain in domains.values():
@@ -226,6 +224,8 @@ def _study(options: argparse.Namespace) -> None:
         raise ValueError(f"--output: got the folder {str(output)!r}, expected a file for the results")
     if output:
         study.writable("--output", output.parent if name == "study" else output)
+    if name in DRAWN or number == 1:
+        study.check_drawing(plan)
     device = check_device("--device", options.device) if options.device else work.local_device(plan.rank)
     models = [
         load_model(

@@ -12,9 +12,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 WITHOUT_WEIGHTS = {"geometry.json", "speed.json"}  # Gaussian points; random weights, and sizes alone
 EARLIER = {  # of the first generation of networks, still to be made again by their commands; their pages say so
     "accuracy.json",
-    "generation.json",
     "model_design.json",
-    "tuning_rates.json",
 }
 again = pytest.mark.xfail(reason="a record of the first generation of networks", strict=True)
 RECORDS = [

@@ -98,7 +98,7 @@ def imports(folders):
     for path in (p for folder in folders for p in (ROOT / folder).rglob("*") if p.suffix in {".py", ".ipynb"}):
         if ".ipynb_checkpoints" in path.parts:
             continue
-        local = {p.stem for p in path.parent.iterdir()} | {"ood_helpers", "tests"}
+        local = {p.stem for place in (path.parent, ROOT / "tests") for p in place.iterdir()} | {"ood_helpers", "tests"}
         for name in {n for code in sources(path) for n in imported(ast.parse(code))}:
             if name not in sys.stdlib_module_names and name not in local:
                 key = canonicalize_name(IMPORT_NAMES.get(name, name))

@@ -129,10 +129,11 @@ def test_errors_end_with_one_and_a_name(tmp_path, capsys):
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ood, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     (tmp_path / "file").write_text("")
-    what = [*SMALL, "--domain", "church", "--images", "4"]
+    what = [*SMALL, "--domain", "church", "--images", "8"]
     assert main(["invert", *what, "--folder", str(tmp_path / "file")]) == 1
     assert f"error: --folder: cannot write to '{tmp_path / 'file'}' (" in capsys.readouterr().err
     for end in (["sample", *what], ["study", *what, "--own", "dog"]):
+        end = [*end, "--neighbors", "4"]
         assert main([*end, "--folder", str(tmp_path), "--output", str(tmp_path / "file" / "new")]) == 1
         assert "error: --output: cannot write to" in capsys.readouterr().err
 
@@ -234,7 +235,8 @@ def help_of(command, capsys):
 def test_each_command_s_help_has_examples_that_parse_and_the_exit_codes(command, capsys):
     said = help_of(command, capsys)
     assert "exit codes:" in said and all(f"\n  {code}  " in said for code in (0, 1, 2, 130))
-    examples = [line.split() for line in said.splitlines() if line.startswith(f"  python -m ood_helpers {command} ")]
+    lines = [line for line in said.splitlines() if line.startswith(f"  python -m ood_helpers {command} ")]
+    examples = [line.split() for line in lines if "..." not in line]
     assert examples
     for words in examples:
         assert build_parser().parse_args(words[3:]).command == command
