@@ -58,9 +58,7 @@ def main() -> None:
     parts = {
         "tests": run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_devices.py"),
         "speed": run(*speed),
-        "accuracy": run(
-            "benchmarks/accuracy.py", "--models", "toy-dog", "--output", str(RESULTS / "gpu_accuracy.json")
-        ),
+        "accuracy": run("benchmarks/accuracy.py", "--models", "toy-dog", "--output", str(accuracy)),
         "chapter": run(__file__, "chapter"),
     }
     found = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,36 +17,24 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from ..checks import check_integer, check_number
-from .analysis import difference_p_values, draw_labelings
-from .ratings import Ratings
-from .records import COLUMNS
+from .analysis import check_level, mean_difference, permutation_test
 from .study import SCORES, SIMULATED
 
 EDGES = np.array([-np.inf, 1.5, 2.5, 3.5, 4.5, np.inf])  # between scores
 SMALLEST, LARGEST = 1e-3, 1e3  # standard deviations of the latent variable that are tried
 RATER_SHARE, IMAGE_SHARE = 0.2, 0.3  # the paper gives one number for the spread and does not split it: a guess, vary it
-TEST = "permutation of labels over images, difference of mean scores, two-sided"
+
+Means = Mapping[str, tuple[float, float]]
 
 
 def latent_normal(mean: float, std: float) -> tuple[float, float]:
-    """Solve for the normal variable whose values, rounded and cut off to 1 to 5, have a given mean and spread.
-
-    Parameters
-    ----------
-    mean, std : float
-        Of the scores.
-
-    Returns
-    -------
-    mu, sigma : float
-        Mean and standard deviation of the normal variable.
+    """Return mean and spread of the normal variable whose values, rounded to 1 to 5, have a given mean and spread.
 
     Raises
     ------
     ValueError
-        If no scores from 1 to 5 have that mean and standard deviation. With the mean ``m`` and its fractional part
-        ``f``, the variance is between ``f (1 - f)``, of two neighboring scores, and ``(m - 1) (5 - m)``, of the
-        extreme ones.
+        If no scores have them. With the mean ``m`` and its fraction ``f`` the variance is between ``f (1 - f)``, of two
+        neighboring scores, and ``(m - 1) (5 - m)``, of the extreme ones.
     """
     low, high = SCORES[0], SCORES[-1]
     if not low < mean < high:
@@ -80,20 +68,21 @@ def _moments(mu: float, sigma: float) -> tuple[float, float]:
 def simulate_raters(
     n_raters: int,
     n_images: int,
-    means: Mapping[str, tuple[float, float]],
+    means: Means,
     *,
     rater_share: float = RATER_SHARE,
     image_share: float = IMAGE_SHARE,
     seed: int = 0,
-) -> Ratings:
-    """Draw ratings of raters who do not exist, who all rate all images.
+) -> pd.DataFrame:
+    """Draw ratings of raters who do not exist, who all rate all images; their names begin with "simulated".
 
     Parameters
     ----------
     n_raters, n_images : int
         Images are of each group.
     means : mapping of str to (float, float)
-        Group -> mean and standard deviation of its scores, over raters and images.
+        Group -> mean and standard deviation of its scores, over raters and images, such as
+        ``{"ours": (2.88, 0.93), "CLIP tuning": (1.84, 0.97)}``.
     rater_share, image_share : float
         How much of the variance, before rounding, is due to strict and mild raters and to good and bad images. The
         rest is particular to a rater and an image. A rater is equally strict with all groups.
@@ -101,43 +90,25 @@ def simulate_raters(
 
     Returns
     -------
-    Ratings
-        Marked as simulated, in ``frame.attrs`` and by the names of the raters; the real-or-generated question is not
-        simulated.
+    DataFrame
+        Columns ``rater``, ``image``, ``score``, ``group``.
 
     Raises
     ------
     TypeError, ValueError
         If a mean and standard deviation are those of no scores from 1 to 5, or a number is out of range.
-
-    Examples
-    --------
-    >>> simulate_raters(5, 50, {"ours": (2.88, 0.93), "CLIP tuning": (1.84, 0.97)})
     """
     n_raters, n_images = check_integer("n_raters", n_raters, 1), check_integer("n_images", n_images, 1)
     shares = _check_shares(rater_share, image_share)
     latents, rng = _latents(means), np.random.default_rng(check_integer("seed", seed, 0))
     scores = np.concatenate([x[0] for x in _draw(rng, (1, n_raters, n_images), latents, shares)], 1)
-    groups = [group for group in latents for _ in range(n_images)]
+    groups = np.repeat(list(latents), n_images)
     rater, image = np.indices(scores.shape).reshape(2, -1)
-    frame = pd.DataFrame(
-        {
-            "study": SIMULATED,
-            "rater": [f"{SIMULATED}-{i + 1:02d}" for i in rater],
-            "image": [f"{k + 1:03d}" for k in image],
-            "score": scores.ravel().astype(int),
-            "called": None,
-            "seconds": np.nan,
-            "time": pd.NaT,
-            "group": [groups[k] for k in image],
-        },
-        columns=[*COLUMNS, "group"],
-    )
-    frame.attrs[SIMULATED] = True
-    return Ratings(frame)
+    names = {"rater": [f"{SIMULATED}-{i + 1:02d}" for i in rater], "image": [f"{k + 1:03d}" for k in image]}
+    return pd.DataFrame({**names, "score": scores.ravel().astype(int), "group": groups[image]})
 
 
-def _latents(means) -> dict[str, tuple[float, float]]:
+def _latents(means: Means) -> dict[str, tuple[float, float]]:
     latents = {}
     for group, (mean, std) in means.items():
         try:
@@ -155,7 +126,7 @@ def _check_shares(rater_share: float, image_share: float) -> tuple[float, float]
     return rater_share, image_share
 
 
-def _draw(rng, shape: tuple[int, int, int], latents, shares) -> list[np.ndarray]:
+def _draw(rng: np.random.Generator, shape: tuple[int, int, int], latents: Means, shares: tuple) -> list[np.ndarray]:
     """Scores of each group, ``(studies, raters, images)``: the same raters for all groups, other images for each."""
     studies, raters, images = shape
     r, i = np.sqrt(shares)
@@ -170,67 +141,17 @@ def _draw(rng, shape: tuple[int, int, int], latents, shares) -> list[np.ndarray]
 
 @dataclass(frozen=True)
 class PowerCurve:
-    """How often simulated studies tell two groups apart, over the number of raters.
-
-    Attributes
-    ----------
-    n_raters : tuple of int
-    power : ndarray
-        Share of studies in which the test rejects that the groups are alike; float64 ``(len(n_raters),)``. If they are
-        alike, it is at most ``level`` but for ``error``.
-    error : ndarray
-        Standard error of ``power``, of the simulation; by Agresti and Coull, not 0 where all studies agree.
-    means : mapping of str to (float, float)
-        Mean and standard deviation of the two groups' scores.
-    n_images : int
-        Of each group.
-    level : float
-        Of the test.
-    rater_share, image_share : float
-    studies : int
-    """
+    """How often simulated studies tell two groups apart, over the number of raters."""
 
     n_raters: tuple[int, ...]
-    power: np.ndarray
-    error: np.ndarray
-    means: Mapping[str, tuple[float, float]]
-    n_images: int
-    level: float
-    rater_share: float
-    image_share: float
-    studies: int
-
-    def table(self) -> pd.DataFrame:
-        """Return one row a number of raters, ready to be shown."""
-        cells = [f"{power:.3f} ± {error:.3f}" for power, error in zip(self.power, self.error, strict=True)]
-        return pd.DataFrame({f"{SIMULATED} studies that tell them apart": cells}, index=_index(self.n_raters))
-
-    def __str__(self) -> str:
-        lines = (
-            f"{n} rater{'s' if n > 1 else ''}: {power:.3f} ± {error:.3f}"
-            for n, power, error in zip(self.n_raters, self.power, self.error, strict=True)
-        )
-        return "\n".join([_setting(self), *lines])
-
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(_setting(self))}</p>{self.table().to_html()}"
-
-
-def _index(n_raters) -> pd.Index:
-    return pd.Index(n_raters, name="raters")
-
-
-def _setting(curve: PowerCurve) -> str:
-    groups = " and ".join(f"{group} ({mean:g} ± {std:g})" for group, (mean, std) in curve.means.items())
-    return (
-        f"{SIMULATED}: share of {curve.studies} studies that tell {groups} apart at the level {curve.level:g}, with"
-        f" {curve.n_images} images of each; variance of raters {curve.rater_share:g}, of images {curve.image_share:g}"
-        f" of the whole; test: {TEST}"
-    )
+    power: np.ndarray  # share of studies in which the test rejects that the groups are alike, one for each number
+    error: np.ndarray  # its standard error, of the simulation; by Agresti and Coull, not 0 where all studies agree
+    means: Means
+    level: float  # of the test
 
 
 def power_curve(
-    means: Mapping[str, tuple[float, float]],
+    means: Means,
     n_raters: Iterable[int] = (1, 2, 3, 5, 8, 12),
     *,
     n_images: int = 50,
@@ -241,7 +162,7 @@ def power_curve(
     permutations: int = 999,
     seed: int = 0,
 ) -> PowerCurve:
-    """Simulate studies and count how many find a difference, by the test of `compare`.
+    """Simulate studies and count how many find a difference of mean opinions, by the permutation test of `told_apart`.
 
     The test permutes images, so it keeps its level however much raters or images vary. It speaks of these raters: that
     others might favor one of the groups is not simulated.
@@ -261,18 +182,10 @@ def power_curve(
         Simulated; the same ones for all numbers of raters, of which the first so many are used.
     permutations, seed : int
 
-    Returns
-    -------
-    PowerCurve
-
     Raises
     ------
     TypeError, ValueError
         As from `simulate_raters`, or if there are not two groups.
-
-    Examples
-    --------
-    >>> power_curve({"ours": (1.52, 0.80), "CLIP tuning": (1.35, 0.74)})
     """
     counts = tuple(check_integer("n_raters", n, 1) for n in n_raters)
     if not counts:
@@ -280,54 +193,25 @@ def power_curve(
     if len(means) != 2:
         raise ValueError(f"means: got {', '.join(means) or 'none'}, expected those of two groups")
     n_images, studies = check_integer("n_images", n_images, 2), check_integer("studies", studies, 1)
-    if not 0 < level < 1:
-        raise ValueError(f"level: got {level!r}, expected a number between 0 and 1")
+    check_level(level)
     shares = _check_shares(rater_share, image_share)
     latents, rng = _latents(means), np.random.default_rng(check_integer("seed", seed, 0))
-    labels = np.repeat([1.0, 0.0], n_images)
-    labelings, exact = draw_labelings(labels, permutations, seed)
     scores = np.concatenate(_draw(rng, (studies, max(counts), n_images), latents, shares), axis=2)
-    found = [difference_p_values(scores[:, :n].mean(1), labels, labelings, exact) <= level for n in counts]
-    power = np.array([rejected.mean() for rejected in found])
+    labels = np.repeat([1.0, 0.0], n_images)
+
+    def rejected(n: int) -> float:
+        of_images = scores[:, :n].mean(1)
+        _, p_values = permutation_test(lambda dealt: mean_difference(of_images, dealt), labels, permutations, seed)
+        return float((p_values <= level).mean())
+
+    power = np.array([rejected(n) for n in counts])
     adjusted = (power * studies + 2) / (studies + 4)
     error = np.sqrt(adjusted * (1 - adjusted) / (studies + 4))
-    return PowerCurve(counts, power, error, dict(means), n_images, level, *shares, studies)
+    return PowerCurve(counts, power, error, dict(means), level)
 
 
-@dataclass(frozen=True)
-class RatersNeeded:
-    """The smallest number of raters with enough power.
-
-    Attributes
-    ----------
-    number : int or None
-        None if the most that were tried are not enough.
-    power : float
-        That was asked for.
-    curve : PowerCurve
-        Of all numbers from one to the most that were tried.
-    """
-
-    number: int | None
-    power: float
-    curve: PowerCurve
-
-    def __str__(self) -> str:
-        if self.number is None:
-            reached = f"{self.curve.n_raters[-1]} raters reach {self.curve.power[-1]:.2f}, not {self.power:g}"
-        else:
-            power = self.curve.power[self.curve.n_raters.index(self.number)]
-            reached = f"{self.number} rater{'s reach' if self.number > 1 else ' reaches'} {power:.2f}"
-        return f"{SIMULATED}: {reached}\n({_setting(self.curve)})"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>"
-
-
-def raters_needed(
-    means: Mapping[str, tuple[float, float]], *, power: float = 0.8, most: int = 20, **settings
-) -> RatersNeeded:
-    """Find how many raters it takes to tell two groups apart in a given share of studies.
+def raters_needed(means: Means, *, power: float = 0.8, most: int = 20, **settings: Any) -> int | None:
+    """Return how many simulated raters it takes to tell two groups apart in a given share of studies.
 
     Parameters
     ----------
@@ -336,13 +220,10 @@ def raters_needed(
     power : float
         Share of studies.
     most : int
-        Raters that are tried. If images vary, no number of raters may be enough: then it takes more images.
+        Raters that are tried. If images vary, no number of raters may be enough: then the result is None, and it takes
+        more images.
     **settings
         As for `power_curve`.
-
-    Returns
-    -------
-    RatersNeeded
 
     Raises
     ------
@@ -352,5 +233,4 @@ def raters_needed(
     if not 0 < power < 1:
         raise ValueError(f"power: got {power!r}, expected a number between 0 and 1")
     curve = power_curve(means, range(1, check_integer("most", most, 1) + 1), **settings)
-    enough = np.flatnonzero(curve.power >= power)
-    return RatersNeeded(int(enough[0]) + 1 if len(enough) else None, power, curve)
+    return next((n for n, reached in zip(curve.n_raters, curve.power, strict=True) if reached >= power), None)

@@ -33,36 +33,16 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 @dataclass(frozen=True)
 class Study:
-    """What a rater may know of a study.
+    """What a rater may know of a study."""
 
-    Attributes
-    ----------
-    folder : Path
-        Of the images.
-    title : str
-    identifier : str
-        Hash of the images in their order, 16 hexadecimal digits; every rating names it.
-    images : tuple of str
-        Their names, "001" and on.
-    """
-
-    folder: Path
+    folder: Path  # of the images
     title: str
-    identifier: str
-    images: tuple[str, ...]
-
-    def png(self, image: str) -> bytes:
-        """Return the file of one image."""
-        return (self.folder / f"{image}.png").read_bytes()
+    identifier: str  # hash of the images in their order; every rating names it
+    images: tuple[str, ...]  # their names, "001" and on
 
     def __str__(self) -> str:
         name = f"{self.title} ({self.identifier})" if self.title else f"Study {self.identifier}"
         return f"{name}: {len(self.images)} images, scores from {SCORES[0]} to {SCORES[-1]}, {SCORES[-1]} being best"
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<p>{escape(str(self))}</p>"
 
 
 def check_rater(name: str, value) -> str:
@@ -80,11 +60,10 @@ def prepare(
     title: str = "",
     zoom: int = 4,
 ) -> Study:
-    """Write a study, such as the 50 generated and 50 raw images of Sec. E.1.
+    """Write a study, such as the 50 generated and 50 raw images of Sec. E.1, whole or not at all.
 
-    Give raters the folder ``raters`` in it, and nothing else. Neither the names of the images nor their files say which
-    group they belong to; the order depends on the images as well as on ``seed``, so that it cannot be drawn again
-    without knowing the groups. If it is interrupted, nothing is at ``folder``.
+    Give raters the folder ``raters`` in it, and nothing else. Names of files do not tell groups; the order depends on
+    the images as well as on ``seed``, so that it cannot be drawn again without knowing the groups.
 
     Parameters
     ----------
@@ -99,20 +78,10 @@ def prepare(
     zoom : int
         Each pixel becomes a square of so many.
 
-    Returns
-    -------
-    Study
-
     Raises
     ------
-    FileExistsError
-        If there is something at ``folder``.
-    TypeError, ValueError
-        If there are fewer than two groups, or something is not a batch of color images of one size.
-
-    Examples
-    --------
-    >>> prepare("galaxies", {"generated": made, "raw": real}, seed=1, title="Galaxies")
+    FileExistsError, TypeError, ValueError
+        If there is something at ``folder``, fewer than two groups, or no batch of color images of one size.
     """
     folder, seed, zoom = Path(folder), check_integer("seed", seed, 0), check_integer("zoom", zoom, 1)
     if folder.exists():
@@ -134,23 +103,12 @@ def prepare(
 
 
 def open_study(folder: str | os.PathLike) -> Study:
-    """Read a study, and make sure that its images are those that it was prepared with.
-
-    Parameters
-    ----------
-    folder : str or Path
-        That `prepare` wrote, or the folder ``raters`` in it, wherever that is now.
-
-    Returns
-    -------
-    Study
+    """Read a study, or the folder ``raters`` of one, wherever it is now; its images must be those it was prepared with.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no study, or an image is missing.
-    ValueError
-        If ``study.json`` cannot be read, or the images have been changed.
+    FileNotFoundError, ValueError
+        If there is no study or an image is missing; if ``study.json`` cannot be read, or images have been changed.
     """
     folder = Path(folder)
     inside = folder / RATERS if (folder / RATERS).is_dir() else folder
@@ -170,19 +128,12 @@ def open_study(folder: str | os.PathLike) -> Study:
 
 
 def read_key(folder: str | os.PathLike) -> dict[str, str]:
-    """Return the group of each image, by its name.
-
-    Parameters
-    ----------
-    folder : str or Path
-        That `prepare` wrote.
+    """Return the group of each image by its name, from the whole folder that `prepare` wrote.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no study or no key, as in the folder that raters have.
-    ValueError
-        If the key belongs to another study.
+    FileNotFoundError, ValueError
+        If there is no study or no key, as in the folder that raters have; if the key is of another study.
     """
     study, path = open_study(folder), Path(folder) / KEY
     if not path.exists():
@@ -198,15 +149,7 @@ def read_key(folder: str | os.PathLike) -> dict[str, str]:
 
 
 def order_for(study: Study, rater: str) -> tuple[str, ...]:
-    """Return the images in the order in which one rater sees them: another for each, and always the same for one.
-
-    So what comes early and what comes late averages out over raters.
-
-    Raises
-    ------
-    ValueError
-        If the name is not one.
-    """
+    """Return the images in one rater's own order, so that what comes early or late averages out over raters."""
     start = f"{study.identifier} {check_rater('rater', rater)} "
     return tuple(sorted(study.images, key=lambda image: sha256((start + image).encode()).digest()))
 

@@ -9,7 +9,7 @@ import numpy as np
 import seaborn as sns
 
 from ..checks import check_choice
-from ..opinion import SCORES, SIMULATED, PowerCurve, mean_opinion
+from ..opinion import SCORES, SIMULATED, PowerCurve, is_simulated, mean_opinion
 from .figures import PALETTE, WIDTH, curves
 
 HATCHES = ("", "//", "..", "\\\\", "xx")
@@ -21,7 +21,7 @@ def score_bars(ratings, cited: Mapping | None = None, ax=None, *, level: float =
 
     Parameters
     ----------
-    ratings : Ratings or DataFrame
+    ratings : DataFrame
     cited : mapping, optional
         Group -> mean opinion score of the paper, a number or a `Generation` of `ood_helpers.pages.paper`; drawn as a
         hollow diamond at the height of our mean.
@@ -40,18 +40,18 @@ def score_bars(ratings, cited: Mapping | None = None, ax=None, *, level: float =
     """
     found = mean_opinion(ratings, level)
     for group in cited or {}:
-        check_choice("cited", group, found.groups)
+        check_choice("cited", group, found.index)
     ax = ax or plt.figure(figsize=(WIDTH * 0.62, 3.6)).gca()
-    width = 0.8 / len(found.groups)
-    top = max(max(opinion.counts) / opinion.ratings for opinion in found.groups.values())
-    for number, (group, opinion) in enumerate(found.groups.items()):
+    width = 0.8 / len(found)
+    shares = found[list(SCORES)].div(found["ratings"], axis=0)
+    top = shares.to_numpy().max()
+    for number, (group, opinion) in enumerate(found.iterrows()):
         color, hatch = sns.color_palette(PALETTE)[number % 10], HATCHES[number % len(HATCHES)]
-        x = np.array(SCORES) + (number - (len(found.groups) - 1) / 2) * width
-        share = np.array(opinion.counts) / opinion.ratings
-        ax.bar(x, share, width, color=(*color, 0.3), edgecolor=color, hatch=hatch, label=group)
+        x = np.array(SCORES) + (number - (len(found) - 1) / 2) * width
+        ax.bar(x, shares.loc[group], width, color=(*color, 0.3), edgecolor=color, hatch=hatch, label=group)
         height = top * (1.12 + 0.1 * number)
-        interval = [[opinion.mean - opinion.low], [opinion.high - opinion.mean]]
-        ax.errorbar(opinion.mean, height, xerr=interval, fmt="o", markersize=5, color=color, capsize=3)
+        interval = [[opinion["mean"] - opinion["low"]], [opinion["high"] - opinion["mean"]]]
+        ax.errorbar(opinion["mean"], height, xerr=interval, fmt="o", markersize=5, color=color, capsize=3)
         if group in (cited or {}):
             value = getattr(cited[group], "value", cited[group])
             ax.plot(value, height, color=color, **PAPER)
@@ -59,11 +59,11 @@ def score_bars(ratings, cited: Mapping | None = None, ax=None, *, level: float =
     if cited:
         ax.plot([], [], color="0.3", label="paper", **PAPER)
     ax.set(xlabel="score (5: highest quality)", ylabel="share of ratings", xticks=SCORES, xlim=(0.5, 5.5))
-    ax.set_ylim(0, top * (1.12 + 0.1 * len(found.groups)))
+    ax.set_ylim(0, top * (1.12 + 0.1 * len(found)))
     ax.grid(False, axis="x")
     _legend_below(ax)
     sns.despine(ax=ax)
-    if found.simulated:
+    if is_simulated(ratings):
         _say_simulated(ax)
     return ax
 

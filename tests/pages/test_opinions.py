@@ -2,12 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 from ood_helpers.opinion.analysis import mean_opinion
 from ood_helpers.opinion.power import power_curve, simulate_raters
-from ood_helpers.opinion.ratings import Ratings
 from ood_helpers.pages.opinions import power_plot, score_bars
 from ood_helpers.pages.paper import TABLE_1
 
@@ -31,7 +29,7 @@ def test_bars_are_shares_and_the_papers_value_is_a_hollow_marker():
     found = mean_opinion(ratings)
     heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, 5)
     assert heights.sum(1) == pytest.approx([1, 1])
-    assert heights[1] == pytest.approx(np.array(found["generated"].counts) / 60)
+    assert heights[1] == pytest.approx(found.loc["generated", [1, 2, 3, 4, 5]].to_numpy(float) / 60)
     hollow = [line for line in ax.lines if line.get_marker() == "D" and len(line.get_xdata())]
     assert [float(line.get_xdata()[0]) for line in hollow] == [1.84, 2.88]
     assert all(line.get_markerfacecolor() == "none" for line in hollow)
@@ -44,10 +42,9 @@ def test_simulated_ratings_are_called_so_and_real_ones_are_not():
     ax = score_bars(ratings)
     ax.set_title("set later")
     assert ax.get_title(loc="right") == "simulated"
-    named = pd.DataFrame(ratings.frame).assign(rater=ratings.frame["rater"].str.replace("simulated", "rater"))
-    named.attrs.clear()
+    named = ratings.assign(rater=ratings["rater"].str.replace("simulated", "rater"))
     _, other = plt.subplots()
-    assert score_bars(Ratings(named), ax=other) is other and other.get_title(loc="right") == ""
+    assert score_bars(named, ax=other) is other and other.get_title(loc="right") == ""
 
 
 def test_who_was_not_rated_cannot_be_cited():
