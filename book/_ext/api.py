@@ -89,7 +89,16 @@ class House(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(rows) + "\n")
 
 
+def formulas_as_they_stand(app, what, name, obj, options, lines: list[str]) -> None:
+    """Show a formula that a docstring sets off by indenting it as it stands, instead of reading it as prose."""
+    end = next((i for i, line in enumerate(lines) if line and set(line) == {"-"}), len(lines))
+    for i in reversed(range(1, end)):
+        if lines[i].startswith("    ") and not lines[i - 1].strip() and not lines[i - 2].startswith(("    ", "..")):
+            lines[i:i] = [".. code-block:: text", ""]
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", formulas_as_they_stand, priority=400)  # before napoleon
     app.add_directive("public-names", PublicNames)
     app.add_directive("house", House)
     return {"version": "1", "parallel_read_safe": True}
