@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from .. import list_domains, to_picture
+from ..checks import check_integer
 from ..theory import Tail
 
 WIDTH = 8.0  # inches: the text column of the book
@@ -95,6 +96,8 @@ def picture_grid(rows: Mapping[str, Images], columns: Sequence[str] = (), width:
 
 def panels(n: int, height: float = 3.8, rows: int = 1) -> tuple[Figure, np.ndarray]:
     """Return a figure of the text column's width and its ``n`` axes, side by side in ``rows`` rows of equal length."""
+    if check_integer("n", n, 1) % check_integer("rows", rows, 1):
+        raise ValueError(f"n: got {n}, expected a multiple of {rows} rows")
     figure, axes = plt.subplots(rows, n // rows, figsize=(WIDTH * 1.15, height), layout="constrained", squeeze=False)
     return figure, axes.ravel()
 

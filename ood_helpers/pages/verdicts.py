@@ -268,7 +268,7 @@ def far_domains_easier(gaps: ArrayLike, scores: ArrayLike) -> Outcome:
 
 # Chapter 7: generation against tuning
 def vanilla_fails(shares: ArrayLike, images: int) -> Outcome:
-    """The interval of the share that stays in the training domain lies above one half (2 pairs of 32, or 21 of 48)."""
+    """The interval of the share that stays in the training domain lies above one half (2 pairs of 48, or 21 of 48)."""
     counts = np.rint(np.asarray(shares) * images)
     return interval_above(*wilson_interval(int(counts.sum()), images * counts.size), 0.5)
 
