@@ -61,11 +61,11 @@ from .kernels.walk import noise_like as noise_like
 from .kernels.walk import path as path
 from .kernels.walk import predicted_images as predicted_images
 from .kernels.walk import walk as walk
-from .latents.acceptance import calibrate_acceptance as calibrate_acceptance
 from .latents.gaussianity import Gaussianity as Gaussianity
 from .latents.gaussianity import gaussianity as gaussianity
 from .latents.geometry import Geometry as Geometry
 from .latents.geometry import Spread as Spread
+from .latents.geometry import calibrate_acceptance as calibrate_acceptance
 from .latents.geometry import geometry as geometry
 from .latents.gram import Gram as Gram
 from .latents.gram import gram as gram
@@ -76,10 +76,12 @@ from .latents.inverted import batch_of_images as batch_of_images
 from .latents.inverted import climbing_latents as climbing_latents
 from .latents.inverted import inverted_latents as inverted_latents
 from .latents.inverted import open_store as open_store
+from .latents.samplers import blend as blend
 from .latents.samplers import lerp as lerp
 from .latents.samplers import sample_latents as sample_latents
 from .latents.samplers import sampler_settings as sampler_settings
 from .latents.samplers import slerp as slerp
+from .latents.samplers import transfer as transfer
 from .latents.separability import CenterDistance as CenterDistance
 from .latents.separability import center_distance as center_distance
 from .latents.separability import separability as separability
@@ -89,8 +91,6 @@ from .latents.spectrum import effective_dimension as effective_dimension
 from .latents.spectrum import marchenko_pastur as marchenko_pastur
 from .latents.spectrum import power_spectrum as power_spectrum
 from .latents.store import LatentStore as LatentStore
-from .latents.transfer import blend as blend
-from .latents.transfer import transfer as transfer
 from .models.closed_form import data_model as data_model
 from .models.closed_form import gaussian_model as gaussian_model
 from .models.closed_form import mixture_model as mixture_model

@@ -263,5 +263,6 @@ def _named(text: str) -> tuple[str, str | Path]:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show all signs
+    if sys.stdout is not None:  # which it is where the caller has closed it
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show all signs
     sys.exit(main())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
+from collections.abc import Hashable
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ def check_integer(name: str, value, low: int, high: int | None = None) -> int:
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: got {value!r} of type {type(value).__name__}, expected {expected}") from None
+        told = f"got {reprlib.repr(value)} of type {type(value).__name__}"  # a tensor's would fill the screen
+        raise TypeError(f"{name}: {told}, expected {expected}") from None
     if number < low or (high is not None and number > high):
         raise ValueError(f"{name}: got {number}, expected {expected}")
     return number
@@ -39,7 +42,7 @@ def check_number(name: str, value, low: float, high: float = math.inf, *, strict
 
 def check_choice(name: str, value, choices) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(str, choices))}")
 
 
@@ -47,8 +50,8 @@ def check_device(name: str, value) -> torch.device:
     """Return the device that is named and here; by default the GPU, if there is one."""
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     try:
-        device = torch.device(value or ("cuda" if here["cuda"] else "cpu"))
-    except (RuntimeError, TypeError):
+        device = torch.device(("cuda" if here["cuda"] else "cpu") if value is None else value)
+    except (RuntimeError, TypeError, ValueError):
         raise ValueError(f"{name}: got {value!r}, expected a device such as cpu, cuda or cuda:1") from None
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     if not here.get(device.type) or (device.index or 0) >= count:
@@ -62,11 +65,27 @@ def check_model(name: str, model) -> None:
         raise TypeError(f"{name}: got {type(model).__name__}, expected a FrozenModel, such as load_model returns")
 
 
+def check_floats(name: str, value) -> torch.Tensor:
+    """Return a real number, or an array of them, as a float64 tensor, or raise TypeError."""
+    try:
+        numbers = value if isinstance(value, torch.Tensor) else np.asarray(value)
+        if isinstance(numbers, np.ndarray):
+            if numbers.dtype.kind not in "fiub":
+                raise TypeError
+            numbers = torch.from_numpy(numbers.astype(np.float64, order="C"))  # torch takes no negative strides
+        if numbers.is_complex():
+            raise TypeError
+        return numbers.double()
+    except (TypeError, ValueError, RuntimeError):
+        told = f"got {reprlib.repr(value)} of type {type(value).__name__}"
+        raise TypeError(f"{name}: {told}, expected a number or a tensor of numbers") from None
+
+
 def check_batch(name: str, x, shape: tuple[int, int, int] | None = None) -> torch.Tensor:
     """Return ``x`` if it is a finite floating batch ``(n, C, H, W)``, of the given ``(C, H, W)`` if there is one."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name}: got {type(x).__name__}, expected a torch.Tensor of shape (n, C, H, W)")
-    if x.ndim != 4 or not len(x):
+    if x.ndim != 4 or not x.numel():
         raise ValueError(f"{name}: got shape {tuple(x.shape)}, expected a non-empty batch (n, C, H, W)")
     if not x.is_floating_point():
         raise TypeError(f"{name}: got dtype {x.dtype}, expected floating point; map bytes to [-1, 1] by x / 127.5 - 1")
@@ -102,6 +121,6 @@ def check_rows(name: str, x, fewest: int = 1) -> np.ndarray:
         raise TypeError(f"{name}: got {type(x).__name__}, expected a Tensor, an array or a store of shape (n, ...)")
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: got dtype {x.dtype}, expected floating point")
-    if x.ndim < 2 or len(x) < fewest:
+    if x.ndim < 2 or len(x) < fewest or not x.size:
         raise ValueError(f"{name}: got shape {x.shape}, expected (n, ...) with n >= {fewest}")
     return x.reshape(len(x), -1).astype(np.float32, copy=False)

@@ -168,7 +168,9 @@ def write_map(
     if not isinstance(flux, torch.Tensor) or flux.ndim != 3 or len(flux) != 3:
         shape = tuple(flux.shape) if hasattr(flux, "shape") else type(flux).__name__
         raise ValueError(f"flux: got {shape}, expected a Tensor of shape (3, H, W)")
-    check_batch("flux", flux[None])
+    check_batch("flux", flux[None].float() if flux.is_floating_point() else flux[None])  # as it is written
+    if isinstance(history, str):
+        raise TypeError(f"history: got {history!r}, expected several lines")
     if file.exists():
         raise FileExistsError(f"file: {str(file)!r} exists already")
     if not file.parent.is_dir():

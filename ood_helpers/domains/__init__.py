@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _domain(name):
         raise TypeError(f"name: got {type(name).__name__}, expected a domain's name or the path of a folder")
     if name in DOMAINS:
         return DOMAINS[name]
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # of a Path "" would be the working directory, and a name too long an OSError
         return open_folder(name)
     known = ", ".join(DOMAINS)
     raise FileNotFoundError(f"name: got {str(name)!r}, expected one of {known}, or the path of a folder of images")

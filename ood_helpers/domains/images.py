@@ -55,7 +55,8 @@ def _white(stamps: tuple) -> float:
         try:
             with Image.open(file) as image:
                 if image.mode in ("I", "F"):
-                    largest = max(largest, float(np.nanmax(np.asarray(image))))
+                    values = np.asarray(image)
+                    largest = max(largest, float(values.max(initial=0, where=np.isfinite(values))))
         except UNREADABLE:
             continue  # it is named when it is asked for
     return next((scale for scale in SCALES if largest <= scale), largest)
@@ -65,6 +66,8 @@ def _to_rgb(image: Image.Image, white: float) -> Image.Image:
     """Bring gray, palette, CMYK, 16-bit and transparent images to 8-bit RGB; ``white`` is that of deeper ones."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image) / white
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinity")
         return Image.fromarray(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         flattened = Image.new("RGBA", image.size, "white")

@@ -48,6 +48,8 @@ def features_of(images: torch.Tensor, network: nn.Module | None = None, batch_si
     """
     images = check_batch("images", images)
     check_integer("batch_size", batch_size, 1)
+    if not isinstance(network, nn.Module | None):
+        raise TypeError(f"network: got {type(network).__name__}, expected a torch.nn.Module")
     if network is None:
         network = load_scorer()
         compute: Callable = network.features

@@ -131,6 +131,8 @@ def double_exposures(
     TypeError, ValueError
         If anything is no finite floating batch, or the shapes differ.
     """
+    if len(parents) != 2:
+        raise ValueError(f"parents: got {len(parents)}, expected two")
     x, (p, q) = check_batch("images", images), (check_batch("parents", parent) for parent in parents)
     if x.shape != p.shape or x.shape != q.shape:
         raise ValueError(f"parents: got {tuple(p.shape)} and {tuple(q.shape)}, expected {tuple(x.shape)}")
@@ -153,15 +155,23 @@ def composites(images: torch.Tensor, parents: torch.Tensor, inputs: torch.Tensor
         int64 ``(n, k)``, numbers of inputs: one row for each image. Errors are those of `double_exposures`.
     """
     x = check_batch("images", images)
+    check_batch("inputs", inputs, (x.shape[1], x.shape[2], x.shape[3]))
+    if not isinstance(parents, torch.Tensor) or parents.dtype != torch.int64:
+        raise TypeError(f"parents: got {getattr(parents, 'dtype', type(parents).__name__)}, expected a tensor of int64")
     if len(parents) != len(x) or parents.ndim != 2 or not parents.shape[1]:
         raise ValueError(f"parents: got shape {tuple(parents.shape)}, expected ({len(x)}, k) with k >= 1")
+    if parents.min() < 0 or parents.max() >= len(inputs):
+        told = f"got {int(parents.min())} to {int(parents.max())}"
+        raise ValueError(f"parents: {told}, expected numbers of inputs, from 0 to {len(inputs) - 1}")
     own = np.array([_explained(y, inputs[of]) for y, of in zip(x, parents, strict=True)])
     return own > _usual(real, inputs, parents.shape[1])
 
 
 def _usual(real: torch.Tensor, inputs: torch.Tensor, k: int) -> float:
     """What ``k`` inputs explain of 95 % of real images at most."""
-    return float(np.quantile([_explained_by_best(y, inputs, k) for y in check_batch("real", real)], 0.95))
+    _, channels, height, width = check_batch("inputs", inputs).shape
+    real = check_batch("real", real, (channels, height, width))
+    return float(np.quantile([_explained_by_best(y, inputs, k) for y in real], 0.95))
 
 
 def _explained(image: torch.Tensor, others: torch.Tensor) -> float:

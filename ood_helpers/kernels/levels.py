@@ -2,7 +2,7 @@
 
     sigma_t = sqrt((1 - a_t) / a_t),    y = x / sqrt(a_t),    a_t = alphas_cumprod[t]
 
-In ``y`` an image and its noisy versions share one scale, and ``sigma`` grows from 0 at the clean image.
+In ``y`` an image and its noisy versions share one scale; ``sigma`` is 0 at the clean image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..checks import check_choice, check_integer
 from ..models.schedules import alpha_at
 
 GRIDS = ("uniform", "log-snr", "official")
+Grid = str | Sequence[float]
 CLEAN = -1  # the timestep of the clean image
 LOWEST_ALPHA = 1e-6  # below it, y = x / sqrt(a) magnifies the network's error a thousandfold and more
 
@@ -36,34 +37,25 @@ class Level:
 
 
 def inversion_levels(
-    alphas_cumprod: torch.Tensor,
-    t: int | None = None,
-    steps: int | None = None,
-    grid: str | Sequence[float] = "uniform",
+    alphas_cumprod: torch.Tensor, t: int | None = None, steps: int | None = None, grid: Grid = "uniform"
 ) -> list[Level]:
     """Return the levels from the image up to ``t``, in ascending order.
+
+    Raises TypeError or ValueError if ``t`` lies outside the schedule or little of the image is left there, or ``steps``
+    or ``grid`` do not fit.
 
     Parameters
     ----------
     alphas_cumprod : Tensor
         float64 ``(T,)``.
-    t : int, optional
-        Last timestep, ``0 <= t < T``; by default 800.
-    steps : int, optional
-        Number of intervals, ``1 <= steps <= t + 1``; by default 50.
+    t, steps : int, optional
+        Last timestep, ``0 <= t < T``, by default 800; number of intervals, ``1 <= steps <= t + 1``, by default 50.
     grid : {"uniform", "log-snr", "official"} or sequence of float
-        ``uniform`` spreads the intervals evenly over the ``t + 1`` noising steps, rounded to whole ones.
-        ``log-snr`` takes the clean image, ``t = 0``, and from there even steps in ``log(sigma)``, at fractional
-        timesteps. ``official`` is the grid of the paper's released code,
-        ``[int(s) for s in linspace(0, 1, steps) * t]``: going up it takes the image for a sample at ``t = 0`` and makes
-        ``steps - 1`` steps; going down it makes one more, to the image.
-        A sequence names the timesteps itself, ascending, with ``-1`` for the clean image: it ends at ``t`` and has
-        ``steps`` intervals, and other values of these are refused.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``t`` lies outside the schedule or where little of the image is left, or ``steps`` or ``grid`` do not fit.
+        ``uniform`` spreads the intervals evenly over the ``t + 1`` noising steps, rounded to whole ones. ``log-snr``
+        takes the clean image, ``t = 0``, and from there even steps in ``log(sigma)``, at fractional timesteps.
+        ``official`` is that of the released code, ``[int(s) for s in linspace(0, 1, steps) * t]``: up, it takes the
+        image for a sample at ``t = 0`` and makes ``steps - 1`` steps; down, one more, to the image. A sequence names
+        the timesteps, ascending, ``-1`` for the clean image, and takes the place of ``t`` and ``steps``.
     """
     if isinstance(grid, str):
         check_choice("grid", grid, GRIDS)
@@ -86,18 +78,13 @@ def inversion_levels(
     levels = [Level(float(step), math.sqrt((1 - a) / a)) for step, a in zip(timesteps, alphas, strict=True)]
     if levels[-1].scale ** 2 < LOWEST_ALPHA:
         usable = int((alphas_cumprod >= LOWEST_ALPHA).sum()) - 1
-        raise ValueError(
-            f"t: got {levels[-1].t:g}, where alphas_cumprod = {levels[-1].scale ** 2:.1e}; expected at least"
-            f" {LOWEST_ALPHA:g}, that is t <= {usable} on this schedule (beyond it the walk divides by almost nothing)"
-        )
+        told = f"got {levels[-1].t:g}, where alphas_cumprod = {levels[-1].scale ** 2:.1e}; expected at least"
+        raise ValueError(f"t: {told} {LOWEST_ALPHA:g}, that is t <= {usable} on this schedule")
     return levels
 
 
 def generation_levels(
-    alphas_cumprod: torch.Tensor,
-    t: int | None = None,
-    steps: int | None = None,
-    grid: str | Sequence[float] = "uniform",
+    alphas_cumprod: torch.Tensor, t: int | None = None, steps: int | None = None, grid: Grid = "uniform"
 ) -> list[Level]:
     """Return the levels from ``t`` down to the image: those of `inversion_levels`, reversed, both ends included.
 

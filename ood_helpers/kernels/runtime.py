@@ -25,12 +25,10 @@ _fitting: WeakKeyDictionary[NetworkPredictor, dict] = WeakKeyDictionary()  # a c
 def network_dtype(model: FrozenModel, precision: str) -> torch.dtype | None:
     """Return the dtype in which the network should run, or None for a closed form, which computes in its input's.
 
-    Of the ``precision``, "auto", "float32", "bfloat16" or "float16", ``auto`` is bfloat16 on a device that has units
-    for it (`has_bfloat16_units`), else float32: the same on every run. The state of the walk is never lowered.
-
-    On a GPU, torch computes float32 convolutions in TF32, with the 10 bits of float16, unless told otherwise by
-    ``torch.backends.cudnn.conv.fp32_precision = "ieee"`` (``torch.backends.cudnn.allow_tf32 = False`` before 2.9): set
-    that for references. What rounding costs a round trip is measured by ``benchmarks/accuracy.py``.
+    ``precision`` is "float32", "bfloat16", "float16" or "auto": bfloat16 on a device with units for it
+    (`has_bfloat16_units`), else float32. What rounding costs is measured by ``benchmarks/accuracy.py``. On a GPU, torch
+    computes float32 convolutions in TF32, with the 10 bits of float16; for references, set
+    ``torch.backends.cudnn.conv.fp32_precision = "ieee"`` (``torch.backends.cudnn.allow_tf32 = False`` before 2.9).
     """
     check_choice("precision", precision, ("auto", *PRECISIONS))
     if network_of(model) is None:
@@ -43,9 +41,8 @@ def network_dtype(model: FrozenModel, precision: str) -> torch.dtype | None:
 def has_bfloat16_units(device: torch.device) -> bool:
     """Tell whether a device computes in bfloat16 by itself: by its capability, never by a stopwatch.
 
-    A processor needs AVX-512 with bfloat16 or AMX, and torch has to use them: ``ATEN_CPU_CAPABILITY`` and
-    ``ONEDNN_MAX_CPU_ISA`` can hold it back. Without such units bfloat16 is many times slower than float32. An NVIDIA
-    GPU needs compute capability 8.0. What cannot be told counts as no.
+    A processor needs AVX-512 with bfloat16 or AMX, not held back by ``ATEN_CPU_CAPABILITY`` or ``ONEDNN_MAX_CPU_ISA``,
+    an NVIDIA GPU compute capability 8.0. What cannot be told counts as no.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

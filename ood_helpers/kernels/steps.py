@@ -1,8 +1,7 @@
 """Step rules for the probability-flow ODE ``dy / dsigma = eps(sqrt(a) y, t)``, each in a few lines.
 
-A rule ``(eps, y, here, there, memory) -> (y, memory)`` carries ``y`` from the level ``here`` to the level ``there`` and
-hands a memory to the next step. It does not care which of the two is nearer to the image: going up it inverts, going
-down it generates.
+A rule ``(eps, y, here, there, memory) -> (y, memory)`` carries ``y`` from the level ``here`` to the level ``there``, up
+or down, and hands a memory to the next step.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ def ddim(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> t
 
 def heun(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
     """Average the slopes at both ends. Two evaluations, order 2."""
-    step = there.sigma - here.sigma
-    start = eps(y, here)
+    step, start = there.sigma - here.sigma, eps(y, here)
     end = eps(torch.add(y, start, alpha=step), there)
     return torch.add(y, start + end, alpha=step / 2), None
 
@@ -39,18 +37,14 @@ def ab2(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tu
 
 
 def dpm2m(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
-    """DPM-Solver-2M [Lu et al. 2022]: extrapolate the slope linearly in log sigma. One evaluation, order 2.
-
-    The clean image lies at ``log sigma = -inf``; the steps that touch it extrapolate in sigma.
-    """
+    """DPM-Solver-2M [Lu et al. 2022]: as `ab2`, but linearly in log sigma where no end is the clean image. Order 2."""
     return _two_step(eps, y, here, there, memory, _log_sigma_ratio)
 
 
 def unipc(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> tuple[torch.Tensor, Any]:
-    """UniPC [Zhao et al. 2023]: predict as `dpm2m` does; the evaluation at a level mends the step that led there.
+    """UniPC [Zhao et al. 2023]: predict as `dpm2m`; the evaluation at a level mends the step there. One, order 3.
 
-    The mended step integrates a parabola in log sigma through the slopes at its ends and at the level before. One
-    evaluation, order 3.
+    The mended step integrates a parabola in log sigma through the slopes at its ends and at the level before.
     """
     if memory is None:
         predicted, newest = _two_step(eps, y, here, there, None, _log_sigma_ratio)
@@ -74,8 +68,7 @@ def _integral(sigmas: list[float], low: float, high: float) -> list[float]:
 
 
 def _two_step(eps: Eps, y, here, there, memory, ratio):
-    step = there.sigma - here.sigma
-    slope = eps(y, here)
+    step, slope = there.sigma - here.sigma, eps(y, here)
     if memory is None:
         # sigma grows like sqrt(t): the first step from the image is long, and by Euler's rule it would cost the order
         end = eps(torch.add(y, slope, alpha=step), there)
@@ -99,9 +92,8 @@ def ddim_fixed_point(tolerance: float = 1e-6, max_iterations: int = 30) -> Rule:
     """Return the implicit inverse of the DDIM step that leads back from ``there`` to ``here``.
 
     It solves ``y' = y + (sigma' - sigma) eps(y', t')`` by fixed-point iteration, starting from the slope of the step
-    before. An image stops iterating when its next latent moves by less than ``tolerance`` (largest pixel, in the
-    units of ``x``), so its result does not depend on its neighbors in the batch. Which ones still move is asked of the
-    device in every iteration: this rule alone waits for it.
+    before. An image stops when its next latent moves by less than ``tolerance`` (largest pixel, in the units of ``x``),
+    whatever its neighbors in the batch do. This rule alone waits for the device, in every iteration.
     """
 
     def step(eps: Eps, y, here, there, memory):

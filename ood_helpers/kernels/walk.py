@@ -1,13 +1,12 @@
 """The walk between images and latents along the probability-flow ODE ``dy / dsigma = eps``, in both directions.
 
-There is one walk: a batch goes through *levels*, from each to the next by a *step rule*. Levels are a list, ascending
-to invert and descending to generate, which `inversion_levels` and `generation_levels` make of ``t``, ``steps`` and
-``grid``. The rule is one of `ood_helpers.kernels.steps`, or the name of one in `SOLVERS`. `path` and `predicted_images`
-watch the walk at every level; `invert` and `denoise` make the levels, walk in batches, and return where it ends.
+A batch goes through *levels*, ascending to invert and descending to generate (`ood_helpers.kernels.levels`), from each
+to the next by a *step rule* (`ood_helpers.kernels.steps`), given as such or by its name in `SOLVERS`.
 """
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -17,18 +16,17 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from tqdm import tqdm
 
-from ..checks import check_batch, check_choice, check_images, check_integer, check_model, check_number
+from ..checks import check_batch, check_choice, check_floats, check_images, check_integer, check_model, check_number
 from ..models.frozen import FrozenModel
 from ..models.schedules import alphas_cumprod, timestep_at
 from . import steps as rules
-from .levels import Level, generation_levels, inversion_levels
+from .levels import Grid, Level, generation_levels, inversion_levels
 from .runtime import choose_batch_size, network_dtype, sent
 from .steps import Eps, Rule
 
+Solver = str | Rule
 START = float(alphas_cumprod("linear")[800])  # of fresh images
-EXPLICIT: dict[str, Rule] = {
-    rule.__name__: rule for rule in (rules.ddim, rules.ab2, rules.heun, rules.dpm2m, rules.unipc)
-}
+EXPLICIT: dict[str, Rule] = {k.__name__: k for k in (rules.ddim, rules.ab2, rules.heun, rules.dpm2m, rules.unipc)}
 SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
 
 
@@ -45,21 +43,11 @@ def path(
     model: FrozenModel,
     x: torch.Tensor,
     levels: Sequence[Level],
-    solver: str | Rule = "ddim",
+    solver: Solver = "ddim",
     *,
     precision: str = "auto",
 ) -> Iterator[tuple[Level, torch.Tensor]]:
-    """Walk one batch and yield ``(level, x)`` at every level, for whoever wants to watch.
-
-    Parameters
-    ----------
-    model, solver, precision
-        As in `invert`, with its errors.
-    x : Tensor
-        ``(n, C, H, W)`` at ``levels[0]``: images, if that is the clean image, else latents.
-    levels : sequence of Level
-        From `inversion_levels` or `generation_levels`.
-    """
+    """Walk one batch ``x``, ``(n, C, H, W)`` at ``levels[0]``, and yield ``(level, x)`` at each; else as `invert`."""
     rule, dtype = _watched(model, x, levels, solver, precision)
     return ((level, state.to(x.device)) for level, state in _path(model, x, levels, rule, dtype))
 
@@ -68,14 +56,11 @@ def predicted_images(
     model: FrozenModel,
     x: torch.Tensor,
     levels: Sequence[Level],
-    solver: str | Rule = "ddim",
+    solver: Solver = "ddim",
     *,
     precision: str = "auto",
 ) -> Iterator[tuple[Level, torch.Tensor]]:
-    """Walk one batch as `path` does and yield ``(level, image)``: where the model sees the walk heading.
-
-    The clean image that it predicts is ``y - sigma eps(x_t, t)``, by the evaluation that the step makes anyway.
-    """
+    """Walk as `path` does and yield ``(level, image)``: the clean image ``y - sigma eps(x_t, t)`` predicted there."""
     rule, dtype = _watched(model, x, levels, solver, precision)
     found = _predicted(_eps_of(model, dtype), x.to(model.device) / levels[0].scale, levels, rule)
     return ((level, image.to(x.device)) for level, image in found)
@@ -84,6 +69,8 @@ def predicted_images(
 def _watched(model, x, levels, solver, precision) -> tuple[Rule, torch.dtype | None]:
     check_model("model", model)
     check_batch("x", x, model.image_shape)
+    if not isinstance(levels, Sequence) or not levels or not all(isinstance(level, Level) for level in levels):
+        raise TypeError(f"levels: got {reprlib.repr(levels)}, expected some, such as inversion_levels returns")
     return _rule(solver, levels), network_dtype(model, precision)
 
 
@@ -95,13 +82,13 @@ def _path(model, x, levels, rule, dtype):
 
 def _predicted(eps, y, levels, rule):
     seen: dict[Level, torch.Tensor] = {}
+    memory = None
 
     def watched(y, level):
         slope = eps(y, level)
         seen[level] = y - level.sigma * slope  # the last one at a level is that of the state itself
         return slope
 
-    memory = None
     for here, there in pairwise(levels):
         seen.clear()
         start, (y, memory) = y, rule(watched, y, here, there, memory)
@@ -120,7 +107,7 @@ def _eps_of(model, dtype) -> Eps:
     return eps
 
 
-def _rule(solver: str | Rule, levels: Sequence[Level], **options: Any) -> Rule:
+def _rule(solver: Solver, levels: Sequence[Level], **options: Any) -> Rule:
     """The step rule of a solver; down, the fixed point's is the step that it inverts."""
     if callable(solver):
         return solver
@@ -136,8 +123,8 @@ def invert(
     *,
     t: int | None = None,
     steps: int | None = None,
-    solver: str | Rule = "ddim",
-    grid: str | Sequence[float] | None = None,
+    solver: Solver = "ddim",
+    grid: Grid | None = None,
     tolerance: float = 1e-6,
     max_iterations: int = 30,
     progress: bool = True,
@@ -146,29 +133,25 @@ def invert(
 ) -> torch.Tensor:
     """Invert images to their latents at step ``t``: the deterministic walk of Sec. C.1 run backward.
 
+    Raises TypeError or ValueError for bad arguments, FloatingPointError if the network gives NaN or infinity.
+
     Parameters
     ----------
-    model : FrozenModel
-        Any domain's model; it is not changed.
-    images : Tensor
-        Floating ``(n, C, H, W)`` in ``[-1, 1]``.
-    t : int, optional
-        Timestep of the latents, ``0 <= t < T``, by default 800, as the paper advises (Sec. E.2.1).
-    steps : int, optional
-        Intervals of the walk, ``1 <= steps <= t + 1``, by default 50.
+    model, images : FrozenModel, Tensor
+        Any domain's model; images, floating ``(n, C, H, W)`` in ``[-1, 1]``.
+    t, steps : int, optional
+        Timestep of the latents, ``0 <= t < T``, by default 800, as the paper advises (Sec. E.2.1), and intervals of the
+        walk, ``1 <= steps <= t + 1``, by default 50.
     solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc"} or step rule
         ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that
         the DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second
         order, ``unipc`` of third: of these the nearest latents for the same evaluations.
     grid : {"uniform", "log-snr", "official"} or sequence of float, optional
-        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``unipc``, and ``uniform``
-        for the others. A sequence of timesteps takes the place of ``t`` and ``steps``.
+        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``unipc``, else ``uniform``.
     tolerance, max_iterations : float, int
         For ``ddim-fixed-point``: change of a pixel below which an image's iteration ends, and how often at most.
-    progress : bool
-        Show a bar.
-    batch_size : int, optional
-        Images at a time; by default what suits the machine. Results do not depend on it beyond rounding.
+    progress, batch_size : bool, int
+        Show a bar; images at a time, by default what suits the machine. Results depend on it by rounding alone.
     precision : {"auto", "float32", "bfloat16", "float16"}
         In which the network runs (`network_dtype`); the state keeps the dtype of ``images``, at least float32.
 
@@ -176,12 +159,6 @@ def invert(
     -------
     Tensor
         Latents ``x_t``, in the shape, dtype and device of ``images``.
-
-    Raises
-    ------
-    TypeError, ValueError, FloatingPointError
-        For images of another shape or range, levels as in `inversion_levels`, or an unknown name; if the network gives
-        NaN or infinity.
     """
     check_model("model", model)
     check_images("images", images, model.image_shape)
@@ -198,8 +175,8 @@ def denoise(
     *,
     t: int | None = None,
     steps: int | None = None,
-    solver: str | Rule = "ddim",
-    grid: str | Sequence[float] | None = None,
+    solver: Solver = "ddim",
+    grid: Grid | None = None,
     eta: float = 0.0,
     generator: torch.Generator | None = None,
     progress: bool = True,
@@ -210,28 +187,20 @@ def denoise(
 
     Parameters
     ----------
-    model : FrozenModel
-        The model that the latents come from.
     latents : Tensor
         Floating ``(n, C, H, W)``: ``x_t`` at timestep ``t``.
-    t, steps, solver, grid, progress, batch_size, precision
-        As in `invert`. ``ddim-fixed-point`` goes down by the plain DDIM step, which it inverts. ``unipc`` is made for
-        the way up: down, it takes more steps than ``dpm2m`` where latents have too little variance.
+    model, t, steps, solver, grid, progress, batch_size, precision
+        As in `invert`. ``ddim-fixed-point`` goes down by the plain DDIM step. ``unipc`` is made for the way up: down,
+        it takes more steps than ``dpm2m`` where latents have too little variance.
     eta : float
-        Stochasticity in ``[0, 1]`` with ``ddim``: 0 is deterministic, 1 is DDPM's ancestral sampling (Sec. E.2.1).
+        Stochasticity in ``[0, 1]``, for ``ddim`` alone: 0 is none, 1 is DDPM's ancestral sampling (Sec. E.2.1).
     generator : torch.Generator, optional
-        Source of the noise for ``eta > 0``, by default torch's global one. Each image gets a stream of its own, so a
-        result does not depend on the batch size.
+        Source of the noise for ``eta > 0``, by default torch's global one; each image gets a stream of its own.
 
     Returns
     -------
     Tensor
         Images in the shape, dtype and device of ``latents``, not clipped: a few values lie outside ``[-1, 1]``.
-
-    Raises
-    ------
-    TypeError, ValueError, FloatingPointError
-        As in `invert`, and for ``eta`` outside ``[0, 1]`` or positive with a deterministic solver.
 
     Examples
     --------
@@ -259,7 +228,7 @@ def fresh_images(
     *,
     t: int | None = None,
     steps: int = 100,
-    solver: str | Rule = "ddim",
+    solver: Solver = "ddim",
     eta: float = 1.0,
     colors: torch.Tensor | None = None,
     generator: torch.Generator | None = None,
@@ -267,10 +236,9 @@ def fresh_images(
 ) -> torch.Tensor:
     """Generate images of the training domain: denoise draws of ``N(0, I)``, by default with DDPM's fresh noise.
 
-    A small network with group normalization does not see the mean color of noise, and the walk keeps it: a random
-    number with standard deviation ``sigma_t / sqrt(H W)`` per channel, 0.4 at the linear schedule's ``t = 800``, but
-    2.5, far outside ``[-1, 1]``, at its end. Nor does tuning teach such a network the colors of another domain;
-    ``colors`` puts them into the starts, as inverted latents have them.
+    A small network with group normalization does not see the mean color of noise, and the walk keeps it: random, with
+    standard deviation ``sigma_t / sqrt(H W)``, 0.4 at the linear schedule's ``t = 800`` but 2.5 at its end. Nor does
+    tuning teach such a network the colors of another domain; ``colors`` puts them into the starts.
 
     Parameters
     ----------
@@ -285,29 +253,27 @@ def fresh_images(
     """
     check_model("model", model)
     starts = torch.randn((check_integer("n", n, 1), *model.image_shape), generator=generator)
-    if t is None:
-        t = round(timestep_at(model.alphas_cumprod, max(START, float(model.alphas_cumprod[-1]))))
+    start = round(timestep_at(model.alphas_cumprod, max(START, float(model.alphas_cumprod[-1]))))
+    t = check_integer("t", start if t is None else t, 0, len(model.alphas_cumprod) - 1)
     if colors is not None:
-        if colors.shape != starts.shape[:2]:
-            raise ValueError(f"colors: got shape {tuple(colors.shape)}, expected {tuple(starts.shape[:2])}")
+        colors = check_floats("colors", colors).to(starts)
+        if colors.shape != starts.shape[:2] or not torch.isfinite(colors).all():
+            told = f"got shape {tuple(colors.shape)}, expected finite numbers {tuple(starts.shape[:2])}"
+            raise ValueError(f"colors: {told}")
         own = starts.mean((2, 3), keepdim=True)
-        starts = starts - own + float(model.alphas_cumprod[t]) ** 0.5 * colors.cpu()[:, :, None, None]
+        starts = starts - own + float(model.alphas_cumprod[t]) ** 0.5 * colors[:, :, None, None]
     how = {"t": t, "steps": steps, "solver": solver, "eta": eta, "generator": generator}
     return denoise(model, starts.to(model.device), **{**how, **settings})
 
 
 def _carry(model, x, levels, rule_for, label, progress, batch_size, precision) -> torch.Tensor:
-    """Walk batch after batch to the last level; ``rule_for(batch, i)`` is for the one that starts at image ``i``.
-
-    A GPU is waited for only at the end. Until then its work queues up, the next batch and its way back included.
-    """
+    """Walk batches to the last level, each by ``rule_for(batch, first image)``; a GPU is waited for only at the end."""
     dtype = network_dtype(model, precision)
     size = choose_batch_size(model, batch_size, dtype)
     away = model.device.type == "cuda" and not x.is_cuda
-    arrived = torch.empty_like(x, pin_memory=away)
-    total, hidden = len(x) * (len(levels) - 1), not progress
+    arrived, total = torch.empty_like(x, pin_memory=away), len(x) * (len(levels) - 1)
     # a plain text bar on stderr: it leaves no widget behind in a built page
-    with tqdm(total=total, desc=label, unit="step", disable=hidden, leave=False, file=sys.stderr) as bar:
+    with tqdm(total=total, desc=label, unit="step", disable=not progress, leave=False, file=sys.stderr) as bar:
         for start in range(0, len(x), size):
             part = x[start : start + size]
             batch = sent(part, model.device).to(torch.promote_types(x.dtype, torch.float32))
@@ -319,10 +285,8 @@ def _carry(model, x, levels, rule_for, label, progress, batch_size, precision) -
         torch.cuda.synchronize(model.device)
     if not torch.isfinite(arrived).all():
         lost = int((~torch.isfinite(arrived)).flatten(1).any(1).sum())
-        raise FloatingPointError(
-            f"model: {model.name!r} in {precision} led {lost} of {len(x)} images to NaN or infinity, expected finite"
-            " values; a network that overflows in float16 may not in bfloat16 or float32"
-        )
+        told = f"{model.name!r} in {precision} led {lost} of {len(x)} images to NaN or infinity, expected finite values"
+        raise FloatingPointError(f"model: {told}; a network that overflows in float16 may not in bfloat16 or float32")
     return arrived
 
 
@@ -337,6 +301,6 @@ def image_streams(n: int, generator: torch.Generator | None, device: torch.devic
     return [torch.Generator(device).manual_seed(seed) for seed in seeds.tolist()]
 
 
-def _grid_of(solver: str | Rule, grid: str | Sequence[float] | None) -> str | Sequence[float]:
-    in_log_sigma = solver in ("dpm2m", "unipc", rules.dpm2m, rules.unipc)
-    return grid if grid is not None else "log-snr" if in_log_sigma else "uniform"
+def _grid_of(solver: Solver, grid: Grid | None) -> Grid:
+    own = "log-snr" if solver in ("dpm2m", "unipc", rules.dpm2m, rules.unipc) else "uniform"
+    return own if grid is None else grid

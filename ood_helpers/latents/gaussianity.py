@@ -1,8 +1,7 @@
 """Are latents draws from a standard normal distribution?  Tests that can fail, each with its null distribution.
 
-Angles and distances of Table 3 look Gaussian for many clouds that are not.  The statistics here use all ``n d``
-numbers, and their distribution under ``N(0, I)`` is known, exactly or to high accuracy, at any ``n`` and ``d``.
-They come from one pass over the latents, and one Gram matrix.
+Angles and distances of Table 3 look Gaussian for many clouds that are not.  These statistics use all ``n d`` numbers,
+in one pass and one Gram matrix, and their law under ``N(0, I)`` is known, exactly or nearly, at any ``n`` and ``d``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from ..checks import check_integer, check_rows
-from .gram import Cloud, Gram, gram
+from .gram import Cloud, gram
 from .spectrum import covariance_eigenvalues, largest_eigenvalue_law, marchenko_pastur
 from .store import LatentStore
 
@@ -65,24 +64,18 @@ def gaussianity(latents: Cloud, seed: int = 0) -> Gaussianity:
     Parameters
     ----------
     latents : Tensor, ndarray or LatentStore
-        ``(n, C, H, W)`` float, ``n >= 8``, ``H, W >= 8``.
+        ``(n, C, H, W)`` float, finite, ``n >= 8``, ``H, W >= 8``.
     seed : int
         Draws the directions of the projections.
 
     Returns
     -------
     Gaussianity
-        In this order.  ``marginal``: the distribution of all pixel values; effect: Kolmogorov-Smirnov distance.
-        ``projections``: the same for projections on random orthonormal directions, which look normal for almost any
-        cloud in many dimensions.  ``radius``: its mean over ``sqrt(d)``.  ``neighbors``: correlation of
-        adjacent pixels.  ``spectrum``: power at wavelengths above 8 pixels over the rest.  ``sphericity``: variance of
-        the covariance matrix's eigenvalues over their squared mean, less what finite ``n`` brings.  ``eigenvalues``:
-        the largest of them over the upper edge of Marchenko and Pastur's law.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there are too few latents or pixels, or they are not finite.
+        ``marginal``: Kolmogorov-Smirnov distance of all pixel values; ``projections``: that of projections on random
+        orthonormal directions, small for almost any cloud in many dimensions; ``radius``: its mean over ``sqrt(d)``;
+        ``neighbors``: correlation of adjacent pixels; ``spectrum``: power at wavelengths above 8 pixels over the rest;
+        ``sphericity``: variance of the covariance's eigenvalues over their squared mean, less what finite ``n`` brings;
+        ``eigenvalues``: the largest of them over the upper edge of Marchenko and Pastur's law.
     """
     rows = check_rows("latents", latents, 8)
     shape = tuple(latents.array.shape if isinstance(latents, LatentStore) else latents.shape)
@@ -105,37 +98,31 @@ def gaussianity(latents: Cloud, seed: int = 0) -> Gaussianity:
         z = chunk.reshape(-1, channels, height, width)
         products += (z[..., 1:] * z[..., :-1]).sum() + (z[..., 1:, :] * z[..., :-1, :]).sum()
         power += np.square(np.abs(np.fft.rfft2(z))).sum((0, 1))
+    # numbers counted in bins of equal probability; looking at edges alone is a little conservative
+    gap = np.abs(np.cumsum(counts) / rows.size - np.arange(1, BINS + 1) / BINS).max()
+    # |z|^2 is chi-squared with d degrees of freedom
+    radii, variance = np.concatenate(squares), sum(part.sum() for part in squares) / rows.size
+    spread = stats.kstest(stats.chi2.cdf(radii, d), "uniform")
+    # products of independent standard normals have mean 0 and variance 1; neighboring products are uncorrelated
     pairs = n * channels * (height * (width - 1) + (height - 1) * width)
     projections = stats.kstest(np.concatenate(projected).ravel(), "norm")
     g = gram(rows)
+    # Ledoit and Wolf (2002), good for d far above n: with second moments S and U = tr((S / (tr(S) / d) - I)^2) / d,
+    # n U - d is nearly N(1, 4)
+    u = np.square(g.products).sum() * d / np.trace(g.products) ** 2 - 1
+    # white noise keeps its eigenvalues below an edge, up to Tracy and Widom's law; structure sticks out
+    eigenvalues, law, edge = covariance_eigenvalues(g), largest_eigenvalue_law(n, d), marchenko_pastur(n, d).high
+    largest = eigenvalues[0] / (eigenvalues.sum() / d)
     found = {
-        "marginal": _marginal(counts),
+        "marginal": (gap, 0, stats.kstwo.sf(gap, rows.size)),
         "projections": (projections.statistic, 0, projections.pvalue),
-        "radius": _radius(np.concatenate(squares), d),
-        "neighbors": _neighbors(products, pairs, sum(part.sum() for part in squares) / rows.size),
+        "radius": (np.sqrt(radii / d).mean(), stats.chi.mean(d) / np.sqrt(d), spread.pvalue),
+        "neighbors": (products / pairs / variance, 0, 2 * stats.norm.sf(abs(products) / variance / np.sqrt(pairs))),
         "spectrum": _spectrum(power, n * channels, height, width),
-        "sphericity": _sphericity(g),
-        "eigenvalues": _largest_eigenvalue(g),
+        "sphericity": (u - (d + 1) / n, 0, 2 * stats.norm.sf(abs(n * u - d - 1) / 2)),
+        "eigenvalues": (largest / edge, law.mean() / edge, 2 * min(law.cdf(largest), law.sf(largest))),
     }
     return Gaussianity(tuple(NormalityTest(name, *map(float, numbers)) for name, numbers in found.items()), n, d)
-
-
-def _marginal(counts: np.ndarray) -> tuple:
-    """Numbers counted in bins of equal probability; looking at edges alone makes it a little conservative."""
-    total = int(counts.sum())
-    gap = np.abs(np.cumsum(counts) / total - np.arange(1, BINS + 1) / BINS).max()
-    return gap, 0, stats.kstwo.sf(gap, total)
-
-
-def _radius(squares: np.ndarray, d: int) -> tuple:
-    """``|z|^2`` is chi-squared with ``d`` degrees of freedom."""
-    p = stats.kstest(stats.chi2.cdf(squares, d), "uniform").pvalue
-    return np.sqrt(squares / d).mean(), stats.chi.mean(d) / np.sqrt(d), p
-
-
-def _neighbors(products: float, pairs: int, variance: float) -> tuple:
-    """Products of independent standard normals have mean 0 and variance 1; neighboring products are uncorrelated."""
-    return products / pairs / variance, 0, 2 * stats.norm.sf(abs(products) / variance / np.sqrt(pairs))
 
 
 def _spectrum(power: np.ndarray, fields: int, height: int, width: int) -> tuple:
@@ -148,22 +135,3 @@ def _spectrum(power: np.ndarray, fields: int, height: int, width: int) -> tuple:
     ratio = power[coarse].mean() / power[fine].mean()
     law = stats.f(2 * fields * coarse.sum(), 2 * fields * fine.sum())
     return ratio, 1, 2 * min(law.cdf(ratio), law.sf(ratio))
-
-
-def _sphericity(g: Gram) -> tuple:
-    """Ledoit and Wolf's (2002) test of equal eigenvalues, good for ``d`` far above ``n``.
-
-    With second moments ``S``, ``U = tr((S / (tr(S) / d) - I)^2) / d`` and ``n U - d`` is nearly ``N(1, 4)``.
-    """
-    n, d = len(g), g.dimension
-    u = np.square(g.products).sum() * d / np.trace(g.products) ** 2 - 1
-    return u - (d + 1) / n, 0, 2 * stats.norm.sf(abs(n * u - d - 1) / 2)
-
-
-def _largest_eigenvalue(g: Gram) -> tuple:
-    """White noise keeps its eigenvalues below an edge, up to Tracy and Widom's law; structure sticks out."""
-    n, d = len(g), g.dimension
-    found = covariance_eigenvalues(g)
-    largest = found[0] / (found.sum() / d)
-    law, edge = largest_eigenvalue_law(n, d), marchenko_pastur(n, d).high
-    return largest / edge, law.mean() / edge, 2 * min(law.cdf(largest), law.sf(largest))

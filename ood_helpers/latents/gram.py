@@ -1,14 +1,13 @@
-"""One Gram matrix holds all that pairwise statistics need: distances, angles, radii, centers, the linear kernel.
+"""One Gram matrix holds all that pairwise statistics need, after one pass over the data and ``n^2 d`` products.
 
-    G_ij = <x_i, x_j>,   |x_i - x_j|^2 = G_ii + G_jj - 2 G_ij
-
-It costs one pass over the data and ``n^2 d`` multiplications and additions, and is used for everything after.
+It is ``G_ij = <x_i, x_j>``, and gives ``|x_i - x_j|^2 = G_ii + G_jj - 2 G_ij``.
 """
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,33 +44,37 @@ def gram(*clouds: Cloud) -> Gram:
     Parameters
     ----------
     *clouds : Tensor, ndarray or LatentStore
-        ``(n, ...)`` float each, with the same ``d`` numbers per point. They are read once, a few columns at a time,
-        and may be larger than memory. Products are formed in float32 over short stretches, added up in float64.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a cloud is no finite floating array, or the dimensions differ.
+        ``(n, ...)`` float each, finite, with one ``d``. They are read once, a few columns at a time, and may be larger
+        than memory. Products are formed in float32 over short stretches, added up in float64.
     """
-    rows = [check_rows(f"clouds[{i}]", cloud) for i, cloud in enumerate(clouds)]
+    if not clouds:
+        raise ValueError("clouds: got none, expected at least one")
+    return gram_of({f"clouds[{i}]": check_rows(f"clouds[{i}]", cloud) for i, cloud in enumerate(clouds)})
+
+
+def gram_of(clouds: dict[str, np.ndarray]) -> Gram:
+    """Do what `gram` does for rows that `check_rows` returned, by the names that errors give them."""
+    names, rows = list(clouds), list(clouds.values())
     dimension = rows[0].shape[1]
-    for i, cloud in enumerate(rows):
+    for name, cloud in clouds.items():
         if cloud.shape[1] != dimension:
-            raise ValueError(f"clouds[{i}]: got d = {cloud.shape[1]}, expected {dimension} as in clouds[0]")
+            raise ValueError(f"{name}: got d = {cloud.shape[1]}, expected {dimension} as in {names[0]}")
     sizes = [len(cloud) for cloud in rows]
     # each point is its cloud's mean plus an offset; offsets are short, so float32 serves for their products.
     # means are counted from the first, whose share then cancels exactly in distances
     member = np.repeat(np.eye(len(rows)), sizes, axis=0)  # (n, clouds): which means add up to a point's
     member[:, 0] = 1
     n = len(member)
-    offsets, along, means = np.zeros((n, n)), np.zeros((n, len(rows))), np.zeros((len(rows), len(rows)))
-    squared_radii = np.zeros(n)
+    offsets, along, means, squared_radii = (np.zeros(k) for k in ((n, n), (n, len(rows)), (len(rows),) * 2, n))
     width = max(1, min(dimension, PANEL // n, 8192))
     panel = np.empty((n, width), np.float32)
+    # pages of read-only memory maps that were read would count as memory in use to the end
+    maps: list[Any] = [k for k in rows if getattr(k, "mode", None) == "r" and hasattr(mmap, "MADV_DONTNEED")]
     for start in range(0, dimension, width):
         columns = panel[:, : min(width, dimension - start)]
         np.concatenate([cloud[:, start : start + width] for cloud in rows], out=columns)
-        _release(rows)
+        for cloud in maps:
+            cloud._mmap.madvise(mmap.MADV_DONTNEED)
         squared_radii += np.einsum("ij,ij->i", columns, columns, dtype=np.float64)
         parts = np.split(columns, np.cumsum(sizes)[:-1])
         mean = np.stack([part.mean(axis=0) for part in parts])
@@ -84,18 +87,17 @@ def gram(*clouds: Cloud) -> Gram:
         mean = mean.astype(np.float64)
         means += mean @ mean.T
     if not np.isfinite(np.trace(offsets) + np.trace(means)):
-        raise ValueError("clouds: hold NaN or infinity, expected finite values")
+        lost = ~np.isfinite(np.diag(offsets))
+        raise ValueError(f"{np.repeat(names, sizes)[lost.argmax()]}: holds NaN or infinity, expected finite values")
     offsets = np.tril(offsets) + np.tril(offsets, -1).T
     to_other = along @ member.T  # <offset of i, mean of j's cloud>
     between = member @ means @ member.T
     products = offsets + (to_other + to_other.T) + between
     np.fill_diagonal(products, squared_radii)
-
     lengths = np.diag(offsets)
     own, gaps = np.diag(to_other), np.diag(between)[:, None] + np.diag(between) - 2 * between
-    squared_distances = (
-        (lengths[:, None] + lengths - 2 * offsets) + 2 * (own[:, None] + own - to_other - to_other.T) + gaps
-    )
+    within, across = lengths[:, None] + lengths - 2 * offsets, own[:, None] + own - to_other - to_other.T
+    squared_distances = within + 2 * across + gaps
     np.fill_diagonal(squared_distances, 0)
     _recompute_near(squared_distances, lengths, rows)
     return Gram(products, squared_distances, dimension)
@@ -104,7 +106,7 @@ def gram(*clouds: Cloud) -> Gram:
 def as_gram(name: str, latents: Cloud | Gram, fewest: int) -> Gram:
     """Return the Gram matrix of at least ``fewest`` points, computing it if it is not one already."""
     if not isinstance(latents, Gram):
-        return gram(check_rows(name, latents, fewest))
+        return gram_of({name: check_rows(name, latents, fewest)})
     if len(latents) < fewest:
         raise ValueError(f"{name}: got {len(latents)} points, expected at least {fewest}")
     return latents
@@ -113,9 +115,11 @@ def as_gram(name: str, latents: Cloud | Gram, fewest: int) -> Gram:
 def joint_gram(a: Cloud | Gram, b: Cloud | int, fewest: int) -> tuple[Gram, int]:
     """The Gram matrix of two clouds, given as such or as just that, and how many of its points are of the first."""
     if isinstance(a, Gram):
+        if len(a) < 2 * fewest:
+            raise ValueError(f"a: got {len(a)} points, expected at least {2 * fewest}")
         return a, check_integer("b", b, fewest, len(a) - fewest)
     a, b = check_rows("a", a, fewest), check_rows("b", b, fewest)
-    return gram(a, b), len(a)
+    return gram_of({"a": a, "b": b}), len(a)
 
 
 def products_about_means(squared_distances: np.ndarray) -> np.ndarray:
@@ -124,19 +128,9 @@ def products_about_means(squared_distances: np.ndarray) -> np.ndarray:
     return -(squared_distances - rows - columns + squared_distances.mean()) / 2
 
 
-def _release(rows) -> None:
-    """Give back the pages that read-only memory maps hold; what was read would count as memory in use to the end."""
-    for cloud in rows:
-        if getattr(cloud, "mode", None) == "r" and hasattr(mmap, "MADV_DONTNEED"):
-            cloud._mmap.madvise(mmap.MADV_DONTNEED)
-
-
 def trace_of_square(within: np.ndarray) -> float:
-    """Estimate ``tr(S^2)`` of a cloud's covariance from its squared distances ``(n, n)``.
-
-    It is the variance of the products of two points' offsets; those from the sample mean are too short by
-    ``sqrt(1 - 1 / n)`` each, which is put right.
-    """
+    """Estimate ``tr(S^2)`` of a cloud's covariance from its squared distances ``(n, n)``."""
+    # the variance of the products of two points' offsets, which from the sample mean are too short by sqrt(1 - 1 / n)
     n = len(within)
     return float(products_about_means(within)[np.triu_indices(n, 1)].var() * (n / (n - 1)) ** 2)
 
@@ -149,12 +143,8 @@ def trace_of_product(between: np.ndarray) -> float:
 
 def _recompute_near(distances, lengths, rows) -> None:
     """Take the difference itself where two points are so close that the formula cancels."""
-    first = np.cumsum([0, *map(len, rows)])
-
-    def point(i):
-        cloud = np.searchsorted(first, i, "right") - 1
-        return rows[cloud][i - first[cloud]].astype(np.float64)
-
+    places = [(cloud, k) for cloud in rows for k in range(len(cloud))]
     for i, j in np.argwhere(np.tril(distances < NEAR * (lengths[:, None] + lengths), -1)):
-        difference = point(i) - point(j)
+        here, there = (cloud[k].astype(np.float64) for cloud, k in (places[i], places[j]))
+        difference = here - there
         distances[i, j] = distances[j, i] = difference @ difference

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,11 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from ..checks import check_choice, check_integer
-from ..domains import domain_fingerprint, load_domain
+from ..checks import check_choice, check_integer, check_model
+from ..domains import domain_fingerprint, domain_parameters, load_domain
 from ..kernels.levels import inversion_levels
 from ..kernels.runtime import PRECISIONS, network_dtype
-from ..kernels.walk import EXPLICIT, invert, path
+from ..kernels.walk import EXPLICIT, SOLVERS, invert, path
 from ..models.frozen import FrozenModel, fingerprint
 from .store import LatentStore
 
@@ -50,21 +50,18 @@ def inverted_latents(
     n : int
         Number of images. A store that holds more, from an earlier call, is returned as it is.
     folder : path
-        Where stores are kept, one for each combination of settings. Settings say what made the latents: the model and a
-        hash of its weights, the domain, the walk, the precision that was used, and the version and a hash of the code,
-        after an edit of which latents are made anew.
+        Where stores are kept, one for each combination of settings: the model and a hash of its weights, the domain,
+        the walk, the precision that was used, and the version and a hash of the code.
     t, steps, solver, grid, precision, progress
         As in `invert`; a sequence of timesteps as ``grid`` takes the place of ``t`` and ``steps``.
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError
-        As from `load_domain` and `invert`.
     """
-    check_integer("n", n, 1)
+    _check_images(model, domain, n, seed)
+    check_choice("solver", solver, SOLVERS)
     t, steps = check_integer("t", t, 0), check_integer("steps", steps, 1)
     walk: dict[str, Any] = {"t": t, "steps": steps, "solver": solver, "grid": grid}
-    if grid is not None and not isinstance(grid, str):
+    if grid is None or isinstance(grid, str):
+        inversion_levels(model.alphas_cumprod, t, steps, grid or "uniform")  # what it refuses, it refuses now
+    else:
         timesteps = [level.t for level in inversion_levels(model.alphas_cumprod, grid=grid)]
         last = int(timesteps[-1]) if timesteps[-1].is_integer() else timesteps[-1]
         walk |= {"t": last, "steps": len(timesteps) - 1, "grid": timesteps}
@@ -98,17 +95,13 @@ def climbing_latents(
         As for `inverted_latents`; float32 by default, since these latents serve as a reference for others.
     heights : sequence of int
         Timesteps, in any order.
-    steps : int
+    steps, solver : int, {"ddim", "ab2", "heun", "dpm2m", "unipc"}
         Of the walk to the highest, even in ``log sigma``; the heights are added to its levels.
-    solver : {"ddim", "ab2", "heun", "dpm2m", "unipc"}
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError
-        As from `load_domain` and `inversion_levels`, or if there is no height.
     """
-    check_integer("n", n, 1)
+    _check_images(model, domain, n, seed)
     check_choice("solver", solver, EXPLICIT)
+    if isinstance(heights, str) or not isinstance(heights, Iterable):
+        raise TypeError(f"heights: got {heights!r}, expected timesteps")
     heights = sorted({check_integer("heights", t, 0) for t in heights})
     if not heights:
         raise ValueError("heights: got none, expected at least one timestep")
@@ -124,6 +117,12 @@ def climbing_latents(
             if level.t in stores:
                 stores[int(level.t)].append(latents, start)
     return stores
+
+
+def _check_images(model: FrozenModel, domain: str | Path, n: int, seed: int) -> None:
+    """Raise now what would be raised when the last image is asked for, after all the others were inverted."""
+    check_model("model", model)
+    domain_parameters(domain, 1, seed, check_integer("n", n, 1) - 1)
 
 
 def open_store(
@@ -146,7 +145,7 @@ def open_store(
         "code": _code_fingerprint(),
     }
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]
-    name = f"{model.name}-{Path(str(domain)).name}-{digest}".replace(" ", "-")
+    name = f"{model.name:.60}-{Path(str(domain)).name:.60}-{digest}".replace(" ", "-")  # 255 bytes at most
     return LatentStore(Path(folder) / name, settings)
 
 

@@ -1,4 +1,4 @@
-"""New latents among inverted ones (Algorithm 1, Appendix D, Sec. 3.1): the paper's ways and better ones.
+"""New latents from inverted ones: drawn among them (Algorithm 1, Appendix D, Sec. 3.1), or carried between domains.
 
 With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets ``u_i = z_i - mu``:
 
@@ -9,8 +9,7 @@ With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets `
     spectrum           mu + a stationary Gaussian field with the offsets' power spectrum
     centered           mu + sum_i w_i u_i,  w_i normal with variance 1 / (N - 1), or |w| = 1 with one latent leading
 
-``centered`` over all latents with normal ``w`` draws from ``N(mu, S)``, with the sample covariance ``S``, for the price
-of one product with the offsets: no matrix ``(d, d)`` is formed.
+``centered`` with normal ``w`` draws from ``N(mu, S)``, ``S`` the sample covariance, without forming that matrix.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 import torch
 
 from ..checks import check_batch, check_choice, check_integer, check_number
-from .acceptance import Acceptance
+from .geometry import Acceptance
 from .store import LatentStore
 
 FEWEST = 4  # latents: fewer have no mean and variance to speak of
@@ -31,10 +30,9 @@ FEWEST = 4  # latents: fewer have no mean and variance to speak of
 
 @dataclass(frozen=True)
 class Sample:
-    """New latents ``(n, C, H, W)`` and where they come from.
+    """New latents ``(n, C, H, W)``, and the ``parents`` that each was combined from, int64 ``(n, k)``.
 
-    ``parents``, int64 ``(n, k)``, are the latents that each was combined from, the one with the largest weight first;
-    ``k = 0`` where it comes from the whole cloud.
+    The parent of the largest weight comes first; ``k = 0`` where a latent comes from the whole cloud.
     """
 
     latents: torch.Tensor
@@ -47,17 +45,13 @@ def slerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> t
     Parameters
     ----------
     z1, z2 : Tensor
-        ``(n, C, H, W)``, one arc for each pair. Parallel and opposite ones, with no arc between, are interpolated
-        linearly.
+        ``(n, C, H, W)``, one arc for each pair; parallel and opposite ones are interpolated linearly.
     weight : float or Tensor
         From 0 (``z1``) to 1 (``z2``); a Tensor ``(n,)`` has one for each.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the latents are no finite floating batches of one shape, or a weight lies outside ``[0, 1]``.
     """
-    w = _weights(z1, z2, weight)
+    w = _weights(z1, z2, weight).flatten()
+    kind = torch.result_type(z1, z2)
+    w, z1, z2 = (each.to(torch.promote_types(kind, torch.float32)) for each in (w, z1, z2))  # half overflows in sums
     first, second = (z.flatten(1).norm(dim=1).clamp_min(torch.finfo(z.dtype).tiny) for z in (z1, z2))
     cosine = (z1.flatten(1) * z2.flatten(1)).sum(1) / (first * second)
     angle = cosine.clamp(-1, 1).arccos()
@@ -66,17 +60,17 @@ def slerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> t
     share1 = torch.where(flat, 1 - w, ((1 - w) * angle).sin() / sine) / first
     share2 = torch.where(flat, w, (w * angle).sin() / sine) / second
     length = (1 - w) * first + w * second
-    return _each(length * share1) * z1 + _each(length * share2) * z2
+    return ((length * share1)[:, None, None, None] * z1 + (length * share2)[:, None, None, None] * z2).to(kind)
 
 
 def lerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> torch.Tensor:
     """Interpolate linearly, ``(1 - w) z1 + w z2``; parameters as for `slerp`."""
-    w = _each(_weights(z1, z2, weight))
+    w = _weights(z1, z2, weight)
     return (1 - w) * z1 + w * z2
 
 
 def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
-    """Check the arguments of an interpolation and return a weight for each pair."""
+    """Check the arguments of an interpolation and return a weight for each pair, ``(n, 1, 1, 1)``."""
     if check_batch("z1", z1).shape != check_batch("z2", z2).shape:
         raise ValueError(f"z2: got shape {tuple(z2.shape)}, expected that of z1, {tuple(z1.shape)}")
     weight = weight if isinstance(weight, torch.Tensor) else check_number("weight", weight, 0, 1)
@@ -85,11 +79,7 @@ def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
         raise ValueError(f"weight: got {weight!r}, expected numbers from 0 to 1")
     if w.ndim and w.shape != (len(z1),):
         raise ValueError(f"weight: got shape {tuple(w.shape)}, expected one number or ({len(z1)},)")
-    return w.expand(len(z1))
-
-
-def _each(values: torch.Tensor) -> torch.Tensor:
-    return values[:, None, None, None]
+    return w.expand(len(z1))[:, None, None, None]
 
 
 def sample_latents(
@@ -103,51 +93,33 @@ def sample_latents(
     details: bool = False,
     **settings,
 ) -> torch.Tensor | Sample:
-    """Draw new latents among inverted ones.
+    """Draw new latents ``(n, C, H, W)`` among inverted ones, in their dtype; with ``details``, a `Sample` of them.
+
+    Raises TypeError or ValueError for an unknown method or setting, or if the filter lets fewer than ``n`` pass.
 
     Parameters
     ----------
     latents : Tensor or LatentStore
         Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
-    n : int
-        How many to draw.
-    method : {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered"}
-        How; settings of each are listed below.
+    n, method : int, {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered"}
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
-    accept : Acceptance, optional
-        A filter, by `calibrate_acceptance`: proposals that lie elsewhere than the latents do are drawn anew.
-    max_rounds : int
-        With a filter, how often to propose ``n`` latents before giving up.
-    details : bool
-        Return a `Sample`, with parents.
+    accept, max_rounds : Acceptance, optional; int
+        A filter, by `calibrate_acceptance`: proposals that lie elsewhere than the latents do are drawn anew. How often
+        to propose ``n`` before giving up.
     **settings
         For ``interpolate``: ``kind``, "slerp" (default) or "lerp"; ``weight``, a number or a range ``(low, high)`` to
         draw it from, by default 0.5. For ``slerp-gaussian``: ``weight`` of the Gaussian draw, likewise. For
-        ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, by default all;
-        ``share``, the squared weight of that first latent, by default no more than any other's. Near latents, whose
-        offsets are correlated, are combined to the length that independent ones would have.
-
-    Returns
-    -------
-    Tensor or Sample
-        ``(n, C, H, W)`` in the dtype of ``latents``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For fewer than four latents, NaN or infinity, an unknown method or setting, a weight outside ``[0, 1]``, more
-        neighbors than latents, or if the filter lets fewer than ``n`` pass.
-
-    Examples
-    --------
-    >>> z = sample_latents(latents, 16, "centered", neighbors=3, generator=torch.Generator().manual_seed(0))
+        ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, to the length
+        that independent ones would have, by default all; ``share``, the squared weight of that first latent.
     """
     cloud = check_batch("latents", latents.tensor(0, len(latents)) if hasattr(latents, "tensor") else latents)
     if len(cloud) < FEWEST:
         raise ValueError(f"latents: got {len(cloud)}, expected at least {FEWEST}")
     check_integer("n", n, 1)
     check_integer("max_rounds", max_rounds, 1)
+    if not isinstance(accept, Acceptance | None):
+        raise TypeError(f"accept: got {type(accept).__name__}, expected what calibrate_acceptance returns")
     expected = sampler_settings(method)
     if unknown := sorted({*settings} - {*expected}):
         raise TypeError(f"settings: got {', '.join(unknown)} for {method!r}, expected {', '.join(expected) or 'none'}")
@@ -155,11 +127,10 @@ def sample_latents(
     kept, tried, passed = [], 0, 0
     while passed < n:
         if tried == max_rounds * n:
-            raise ValueError(
-                f"accept: {passed} of {tried} proposals passed, expected {n}; another method, a wider coverage or more "
-                "rounds"
-            )
+            told = "another method, a wider coverage or more rounds"
+            raise ValueError(f"accept: {passed} of {tried} proposals passed, expected {n}; {told}")
         z, parents = METHODS[method](exact, n, generator, **settings)
+        parents = torch.empty((n, 0), dtype=torch.int64) if parents is None else parents
         inside = slice(None) if accept is None else accept.accepts(z)
         kept.append((z[inside], parents[inside]))
         tried, passed = tried + n, passed + len(kept[-1][0])
@@ -191,11 +162,11 @@ def _slerp_gaussian(cloud, n, generator, weight=0.5):
 def _gaussian(cloud, n, generator):
     mean = cloud.mean(0)
     std = ((cloud - mean).square().sum() / ((len(cloud) - 1) * mean.numel())).sqrt()
-    return mean + std * _normal((n, *mean.shape), cloud, generator), _nobody(n)
+    return mean + std * _normal((n, *mean.shape), cloud, generator), None
 
 
 def _gaussian_diagonal(cloud, n, generator):
-    return cloud.mean(0) + cloud.std(0) * _normal((n, *cloud.shape[1:]), cloud, generator), _nobody(n)
+    return cloud.mean(0) + cloud.std(0) * _normal((n, *cloud.shape[1:]), cloud, generator), None
 
 
 def _spectrum(cloud, n, generator):
@@ -206,7 +177,7 @@ def _spectrum(cloud, n, generator):
     root = vectors * values.clamp_min(0).sqrt()[..., None, :] @ vectors.mH
     white = torch.fft.fft2(_normal((n, *mean.shape), cloud, generator).double(), norm="ortho")
     field = torch.einsum("hwcd,ndhw->nchw", root, white)
-    return mean + torch.fft.ifft2(field, norm="ortho").real.to(cloud), _nobody(n)
+    return mean + torch.fft.ifft2(field, norm="ortho").real.to(cloud), None
 
 
 def _centered(cloud, n, generator, neighbors: int | None = None, share: float | None = None):
@@ -216,7 +187,7 @@ def _centered(cloud, n, generator, neighbors: int | None = None, share: float | 
     first = _distinct(count, n, 1, generator)
     w = _normal((n, size), cloud, generator)
     if neighbors is None and share is None:
-        return mean + (w / math.sqrt(size - 1) @ offsets).reshape(n, *mean.shape), _nobody(n)
+        return mean + (w / math.sqrt(size - 1) @ offsets).reshape(n, *mean.shape), None
     if neighbors is None:  # the first, then all others in their order
         members = (torch.arange(count) != first).int().argsort(dim=1, stable=True).to(cloud.device)
     else:  # the first, then those nearest to it
@@ -255,16 +226,62 @@ def _normal(shape, like: torch.Tensor, generator) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
-def _nobody(n: int) -> torch.Tensor:
-    return torch.empty((n, 0), dtype=torch.int64)
-
-
 # functions of the latents, how many to draw, a generator, and the settings that `sample_latents` takes
-METHODS: dict[str, Callable] = {
-    "interpolate": _interpolate,
-    "slerp-gaussian": _slerp_gaussian,
-    "gaussian": _gaussian,
-    "gaussian-diagonal": _gaussian_diagonal,
-    "spectrum": _spectrum,
-    "centered": _centered,
-}
+KINDS = _interpolate, _slerp_gaussian, _gaussian, _gaussian_diagonal, _spectrum, _centered
+METHODS: dict[str, Callable] = {kind.__name__[1:].replace("_", "-"): kind for kind in KINDS}
+
+
+def transfer(
+    latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor, *, amount: float = 1.0, spread: bool = False
+) -> torch.Tensor:
+    """Move latents from the center of one domain to that of another (Fig. 2b).
+
+        z + amount (mu_t + r (z - mu_s) - z),    r = 1, or s_t / s_s with ``spread``
+
+    Parameters
+    ----------
+    latents : Tensor
+        Inverted latents of images of the source domain, ``(n, C, H, W)``.
+    source, target : Tensor
+        Latents that stand for the two domains, at the same ``t``, ``(N, C, H, W)`` with ``N >= 2`` each.
+    amount : float
+        0 leaves the latents as they are, 1 carries them over; more exaggerates.
+    spread : bool
+        Match the standard deviation as well: the optimal transport between two spherical Gaussians.
+    """
+    latents, source, target = _of_one_shape(latents, source, target)
+    check_number("amount", amount, 0)
+    for name, z in (("source", source), ("target", target)):
+        if len(z) < 2:
+            raise ValueError(f"{name}: got {len(z)} latents, expected at least 2")
+    kind = latents.dtype
+    latents = latents.to(torch.promote_types(kind, torch.float32))  # half precision overflows in sums
+    source, target = source.to(latents), target.to(latents)
+    offsets = latents - source.mean(0)
+    if spread:
+        here, there = ((z - z.mean(0)).square().sum().div(len(z) - 1).sqrt() for z in (source, target))
+        if not here > 0:
+            raise ValueError("source: all latents are equal, expected some spread to match")
+        offsets = there / here * offsets
+    return torch.lerp(latents, target.mean(0) + offsets, amount).to(kind)
+
+
+def blend(
+    latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor, weight: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Move each latent along the arc to the one of the target domain that lies most alike, each about its own center.
+
+    Parameters are as for `transfer`, with ``weight`` from 0 to 1 as for `slerp`. Returned are the blended latents
+    ``(n, C, H, W)``, and which target latent each was blended with, int64 ``(n,)``.
+    """
+    latents, source, target = _of_one_shape(latents, source, target)
+    own = (latents.double() - source.double().mean(0)).flatten(1)
+    others = (target.double() - target.double().mean(0)).flatten(1)
+    partner = torch.cdist(own, others).argmin(1)
+    return slerp(latents, target[partner], weight), partner
+
+
+def _of_one_shape(latents: torch.Tensor, source: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
+    _, channels, height, width = check_batch("latents", latents).shape
+    shape = channels, height, width
+    return [latents, check_batch("source", source, shape), check_batch("target", target, shape)]

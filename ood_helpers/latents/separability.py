@@ -13,6 +13,7 @@ from sklearn.svm import SVC
 from ..checks import check_integer, check_number
 from .gram import Cloud, Gram, joint_gram, trace_of_product, trace_of_square
 
+SEEDS = 2**32  # that scikit-learn knows
 ITERATIONS = 1_000_000  # a hard margin between clouds that overlap would be sought for ever; scikit-learn warns
 
 
@@ -22,9 +23,8 @@ class CenterDistance:
 
     ``plug_in`` is the distance of the sample means, the "Center-Distance" of Table 3. Sampling noise inflates it: for
     two samples of one distribution its square is ``noise_floor^2 = tr(S_a) / n_a + tr(S_b) / n_b`` on average.
-    ``squared`` is the unbiased estimate of the squared distance of the true centers, which may be negative, with the
-    standard error ``squared_error``; ``unbiased`` its root, or 0. Lemma C.2 compares with the ``threshold``
-    ``d**0.25``, for unit variance.
+    ``squared`` estimates the true squared distance without bias, may be negative, and has the standard error
+    ``squared_error``; ``unbiased`` is its root, or 0. Lemma C.2 compares with ``threshold = d**0.25``.
     """
 
     plug_in: float
@@ -35,28 +35,21 @@ class CenterDistance:
     threshold: float
 
     def __str__(self) -> str:
-        return (
-            f"plug-in {self.plug_in:.4g}, noise floor {self.noise_floor:.4g}, unbiased {self.unbiased:.4g} "
-            f"(squared {self.squared:.4g} ± {self.squared_error:.2g}), d**0.25 = {self.threshold:.4g}"
-        )
+        square = f"(squared {self.squared:.4g} ± {self.squared_error:.2g}), d**0.25 = {self.threshold:.4g}"
+        return f"plug-in {self.plug_in:.4g}, noise floor {self.noise_floor:.4g}, unbiased {self.unbiased:.4g} {square}"
 
 
 def center_distance(a: Cloud | Gram, b: Cloud | int) -> CenterDistance:
     """Estimate the distance between the centers of two clouds, with its noise floor.
 
-    With mean squared distances ``D`` between points of two clouds, and between *different* points of one,
-    ``|mu_a - mu_b|^2 = D_ab - (D_aa + D_bb) / 2``; each mean is an unbiased estimate.
+    With unbiased mean squared distances ``D`` between points of two clouds, and between *different* points of one,
+    ``|mu_a - mu_b|^2 = D_ab - (D_aa + D_bb) / 2``.
 
     Parameters
     ----------
     a, b : Tensor, ndarray or LatentStore
-        ``(n, ...)`` float, at least three points each. Or their joint `Gram` matrix, and how many of its points, the
-        first ones, belong to the first cloud.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If either has fewer than three points, is not finite, or the dimensions differ.
+        ``(n, ...)`` float, finite, at least three points each. Or their joint `Gram` matrix, and how many of its
+        points, the first ones, belong to the first cloud.
     """
     g, n_a = joint_gram(a, b, 3)
     n_b, squares = len(g) - n_a, g.squared_distances
@@ -69,14 +62,9 @@ def center_distance(a: Cloud | Gram, b: Cloud | int) -> CenterDistance:
     # leaving out one point at a time counts what comes from pairs of points twice
     pairs = 2 * trace_of_square(within_a) / (n_a * (n_a - 1)) + 2 * trace_of_square(within_b) / (n_b * (n_b - 1))
     variance -= pairs + 4 * trace_of_product(between) / (n_a * n_b)
-    return CenterDistance(
-        plug_in=float(np.sqrt(max(squared + floor, 0))),
-        unbiased=float(np.sqrt(max(squared, 0))),
-        squared=float(squared),
-        squared_error=float(np.sqrt(max(variance, 0))),
-        noise_floor=float(np.sqrt(floor)),
-        threshold=g.dimension**0.25,
-    )
+    roots = np.sqrt(np.maximum([squared + floor, squared, variance, floor], 0)).tolist()
+    plug_in, unbiased, error, noise_floor = roots
+    return CenterDistance(plug_in, unbiased, float(squared), error, noise_floor, g.dimension**0.25)
 
 
 def _jackknife(within: np.ndarray, to_other: np.ndarray) -> float:
@@ -95,10 +83,7 @@ class Interval(NamedTuple):
 
 
 def wilson_interval(count: int, n: int) -> Interval:
-    """Return Wilson's (1927) 95 % interval of a probability, of which ``count`` successes in ``n`` trials were seen.
-
-    Raises TypeError or ValueError if ``n`` is below 1, or ``count`` not from 0 to ``n``.
-    """
+    """Return Wilson's (1927) 95 % interval of a probability, of which ``count`` successes in ``n`` trials were seen."""
     n = check_integer("n", n, 1)
     interval = stats.binomtest(check_integer("count", count, 0, n), n).proportion_ci(0.95, "wilson")
     return Interval(float(interval.low), float(interval.high))
@@ -109,9 +94,9 @@ class Separability:
     """How well a linear classifier tells two clouds apart on points that it was not trained on.
 
     ``accuracy`` is that on the held-out points, 0.5 for equally large clouds that cannot be told apart, and ``low`` and
-    ``high`` Wilson's 95 % interval of it. ``training_accuracy`` is nearly always 1 where ``d`` exceeds the number of
-    points: it says nothing. ``null`` holds the held-out accuracies of the same procedure after shuffling the labels,
-    ``p_value`` is the share of them, the true one included, that is at least as accurate.
+    ``high`` Wilson's 95 % interval of it. ``training_accuracy`` says nothing where ``d`` exceeds the number of points.
+    ``null`` holds held-out accuracies after shuffling the labels; ``p_value`` is the share of them, the true one
+    included, that is at least as accurate.
     """
 
     accuracy: float
@@ -127,29 +112,19 @@ def separability(
 ) -> Separability:
     """Train a linear support vector machine on part of two clouds and test it on the rest (Sec. C.5: 7 to 3).
 
+    It is ``SVC(kernel="linear", C=C)`` on latents over ``sqrt(d)``: the kernel ``<x, y> / d`` is of order one.
+
     Parameters
     ----------
     a, b : Tensor, ndarray or LatentStore; or Gram and int
         As for `center_distance`, at least four points each.
     test_size : float
         Share of the points that is held out, the same of each cloud; above 0 and below 1.
-    seed : int
-        Draws the split and the permutations.
-    permutations : int
-        Size of the null, 0 or more; ``p_value`` is at least ``1 / (permutations + 1)``.
+    seed, permutations : int
+        Draws the split and the null; its size, 0 or more: ``p_value`` is at least ``1 / (permutations + 1)``.
     C : float
-        Penalty of the margin, above 0, for latents of about unit variance. Clouds on other scales are compared fairly
-        with a hard margin, ``C = 100`` or more, which does not depend on the scale.
-
-    Returns
-    -------
-    Separability
-        As from ``SVC(kernel="linear", C=C)`` on latents over ``sqrt(d)``: the kernel ``<x, y> / d`` is of order one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If either cloud is not finite or too small to be split, the dimensions differ, or a number is out of range.
+        Penalty of the margin, above 0, for latents of about unit variance; for those on other scales take a hard
+        margin, ``C = 100`` or more, which does not depend on the scale.
     """
     g, n_a = joint_gram(a, b, 4)
     check_number("test_size", test_size, 0, np.nextafter(1, 0), strict=True)
@@ -167,6 +142,7 @@ def separability(
 
 def _fit(kernel, labels, test_size, seed, C) -> tuple[np.ndarray, np.ndarray]:
     """Which held-out points, and which that it was trained on, a machine puts where they belong."""
+    seed %= SEEDS
     train, test = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
     machine = SVC(kernel="precomputed", C=C, max_iter=ITERATIONS, random_state=seed)  # without a seed, numpy's stream
     machine.fit(kernel[np.ix_(train, train)], labels[train])

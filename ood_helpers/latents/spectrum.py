@@ -1,8 +1,7 @@
 """The eigenvalues of a cloud's covariance and the power of its spatial frequencies, beside those of white noise.
 
-``n`` draws of ``N(mu, s^2 I)`` in ``d`` dimensions have no equal eigenvalues: in the limit of many of both they fill
-the interval ``s^2 (1 +- sqrt(d / (n - 1)))^2`` with the density of Marchenko and Pastur (1967), and the largest one
-scatters about its upper edge by the law of Tracy and Widom (Johnstone 2001).
+The eigenvalues of ``n`` draws of ``N(mu, s^2 I)`` in ``d`` dimensions fill ``s^2 (1 +- sqrt(d / (n - 1)))^2`` with the
+density of Marchenko and Pastur (1967); the largest scatters about the upper edge by Tracy and Widom's law.
 """
 
 from __future__ import annotations
@@ -26,41 +25,33 @@ def covariance_eigenvalues(latents: Cloud | Gram) -> np.ndarray:
     ``latents`` are as for `geometry`; the division is by ``n - 1``.
     """
     g = as_gram("latents", latents, 3)
-    n = len(g)
-    centered = products_about_means(g.squared_distances)
+    n, centered = len(g), products_about_means(g.squared_distances)
     return np.linalg.eigvalsh(centered)[::-1][: min(n - 1, g.dimension)] / (n - 1)
 
 
 def effective_dimension(latents: Cloud | Gram) -> float:
     """Return ``tr(S)^2 / tr(S^2)``, the dimension of a spherical Gaussian whose angles and distances scatter alike.
 
-    For clouds with few but strong directions it is far below ``d``; a small ``n`` brings no bias to ``tr(S^2)``.
-    ``latents`` are as for `geometry`, ``n >= 4``.
+    It is far below ``d`` where few directions are strong. ``latents`` are as for `geometry`, ``n >= 4``.
     """
     g = as_gram("latents", latents, 4)
     trace = g.squared_distances[np.triu_indices(len(g), 1)].mean() / 2
+    if not trace > 0:
+        raise ValueError("latents: all points coincide, expected some spread")
     return float(trace**2 / trace_of_square(g.squared_distances))
 
 
 def power_spectrum(latents: Cloud, bins: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """Average the power of latents over rings of spatial frequencies.
+    """Average the power of latents over rings of spatial frequencies, and return frequencies and powers.
+
+    Both are float64 ``(bins,)``: cycles per pixel, and mean squared amplitude per mode, 1 everywhere for ``N(0, I)``.
 
     Parameters
     ----------
     latents : Tensor, ndarray or LatentStore
-        ``(n, C, H, W)`` float, ``H = W``.
+        ``(n, C, H, W)`` float, finite, ``H = W``.
     bins : int
-        Rings, from the lowest frequency to 1/2 cycle per pixel; the mean color (frequency 0) is left out.
-
-    Returns
-    -------
-    frequency, power : ndarray
-        float64 ``(bins,)``: cycles per pixel, and mean squared amplitude per mode, 1 everywhere for ``N(0, I)``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the latents are no square images or not finite, or there are more rings than frequencies.
+        Rings, at most ``H / 2``, from the lowest frequency to 1/2 cycle per pixel; frequency 0 is left out.
     """
     rows = check_rows("latents", latents)
     shape = tuple(latents.array.shape if isinstance(latents, LatentStore) else latents.shape)
@@ -102,11 +93,8 @@ def marchenko_pastur(n: int, d: int, variance: float = 1.0) -> MarchenkoPastur:
 
 
 def largest_eigenvalue_law(n: int, d: int):
-    """The law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centered and scaled.
-
-    Johnstone's (2001) centering for ``n - 1`` degrees of freedom, with the halves of Ma (2012).
-    """
-    roots = np.sqrt(n - 1.5), np.sqrt(d - 0.5)
+    """The law of the largest eigenvalue for ``n`` draws of ``N(mu, I)``: Tracy and Widom's, centered and scaled."""
+    roots = np.sqrt(n - 1.5), np.sqrt(d - 0.5)  # Johnstone (2001) for n - 1 degrees, with the halves of Ma (2012)
     center = sum(roots) ** 2 / (n - 1)
     scale = sum(roots) * (1 / roots[0] + 1 / roots[1]) ** (1 / 3) / (n - 1)
     shape, loc, unit = TRACY_WIDOM.args[0], TRACY_WIDOM.kwds["loc"], TRACY_WIDOM.kwds["scale"]

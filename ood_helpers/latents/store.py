@@ -1,6 +1,4 @@
-"""Latents on disk: appended batch by batch, safe against being killed at any moment, read through a memory map.
-
-A store is a folder of three files.
+"""Latents in a folder: appended batch by batch, safe against being killed at any moment, read through a memory map.
 
     settings.json   what made the latents; written once, and a store made with other settings is refused
     latents.f32     the numbers, image after image, little-endian float32
@@ -20,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checks import check_batch
+from ..checks import check_batch, check_integer
 from ..files import write_whole
 
 SETTINGS, DATA, BATCHES = "settings.json", "latents.f32", "batches.jsonl"
@@ -29,6 +27,9 @@ SETTINGS, DATA, BATCHES = "settings.json", "latents.f32", "batches.jsonl"
 class LatentStore:
     """Latents ``(n, C, H, W)`` in a folder, with the ``settings`` that made them and their ``image_shape``.
 
+    Raises OSError or ValueError if there is neither a store nor ``settings`` to make one; if it is damaged, here or
+    whenever it is read; if it was made with other settings, or the folder holds something else.
+
     Parameters
     ----------
     path : str or Path
@@ -36,33 +37,23 @@ class LatentStore:
     settings : mapping, optional
         What made the latents: JSON values by name, among them ``image_shape``, ``(C, H, W)``. Needed for a new
         store; for one that exists they must be those that it was made with.
-
-    Raises
-    ------
-    OSError, ValueError
-        If there is no store at ``path`` and no ``settings`` to make one; if what is there is damaged, here or whenever
-        it is read; if the store was made with other settings, which are shown, or the folder holds something else.
-
-    Examples
-    --------
-    >>> store = LatentStore("latents/church", {"model": "toy-dog", "image_shape": [3, 64, 64]})
-    >>> store.append(batch)  # float32 (n, 3, 64, 64)
-    >>> store.array[10:20]   # read from the disk as needed
     """
 
     def __init__(self, path: str | os.PathLike, settings: Mapping | None = None):
         self.path = Path(path)
-        wanted = None if settings is None else json.loads(json.dumps(dict(settings)))
+        try:
+            wanted = None if settings is None else json.loads(json.dumps(dict(settings)))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"settings: got what is no JSON ({error}), expected a mapping of JSON values") from None
         if not (self.path / SETTINGS).exists():
             _create(self.path, wanted)
-        self.settings = made = self._read(lambda: json.loads((self.path / SETTINGS).read_text()))
+        self.settings = made = self._read(lambda: dict(json.loads((self.path / SETTINGS).read_text())))
+        self.image_shape = self._read(lambda: tuple(check_integer("image_shape", k, 1) for k in made["image_shape"]))
         if wanted is not None and wanted != made:
             names = [name for name in sorted({*made, *wanted}) if made.get(name) != wanted.get(name)]
             there, here = ({name: some.get(name) for name in names} for some in (made, wanted))
-            raise ValueError(
-                f"settings: the store at {str(path)!r} was made with {there}, expected {here}; give another path"
-            )
-        self.image_shape = self._read(lambda: tuple(self.settings["image_shape"]))
+            told = f"was made with {there}, expected {here}; give another path"
+            raise ValueError(f"settings: the store at {str(path)!r} {told}")
 
     def __len__(self) -> int:
         return self._written((self.path / BATCHES).read_bytes())[0]
@@ -88,24 +79,24 @@ class LatentStore:
         Parameters
         ----------
         latents : Tensor
-            ``(n, C, H, W)``, kept as float32.
+            ``(n, C, H, W)``, finite, kept as float32.
         start : int, optional
-            Which image of the store the first of the batch is, by default the next one. Those that the store holds
-            already, perhaps from another process that makes the same latents, are left out.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is no finite floating batch of ``image_shape``, or there would be a gap before ``start``.
+            Which image of the store the first of the batch is, by default the next one, and no later. Those that the
+            store holds already, perhaps from another process that makes the same latents, are left out.
         """
-        batch = check_batch("latents", latents, self.image_shape).detach().cpu().to(torch.float32)
+        batch = check_batch("latents", latents.float() if torch.is_tensor(latents) else latents, self.image_shape)
+        batch = batch.detach().cpu()
+        if start is not None:
+            check_integer("start", start, 0)
         with open(self.path / BATCHES, "r+b") as log, open(self.path / DATA, "r+b") as data:
             _lock(log)
             stop, end = self._written(log.read())
             first = stop if start is None else start
             if first > stop:
                 raise ValueError(f"start: got {first}, expected at most {stop}, the number of latents in the store")
-            batch = batch[stop - first :]
+            batch, there = batch[stop - first :], os.fstat(data.fileno()).st_size
+            if there < stop * 4 * math.prod(self.image_shape):
+                raise self._damage(f"{DATA} has {there} bytes, too few for {stop} latents")
             if len(batch):
                 line = json.dumps({"stop": stop + len(batch)}).encode() + b"\n"
                 _write_at(data, stop * 4 * math.prod(self.image_shape), np.ascontiguousarray(batch, "<f4").tobytes())
@@ -115,17 +106,18 @@ class LatentStore:
         """The numbers of images and of bytes that the whole lines of a log stand for."""
         end = log.rfind(b"\n") + 1
         lines = log[:end].splitlines()
-        return self._read(lambda: int(json.loads(lines[-1])["stop"]) if lines else 0), end
+        return self._read(lambda: check_integer("stop", json.loads(lines[-1])["stop"], 0) if lines else 0), end
 
     def _read(self, part: Callable):
         """Read a part of the store; what cannot be read is damaged, and OSError says which store it is."""
         try:
             return part()
         except (KeyError, TypeError, ValueError) as error:
-            raise OSError(
-                f"path: the store {str(self.path)!r} is damaged ({type(error).__name__}: {error}); remove the folder, "
-                "and what asks for its latents makes them again"
-            ) from error
+            raise self._damage(f"{type(error).__name__}: {error}") from error
+
+    def _damage(self, what: str) -> OSError:
+        told = f"is damaged ({what}); remove the folder, and its latents are made again"
+        return OSError(f"path: the store {str(self.path)!r} {told}")
 
 
 def _create(path: Path, settings: dict | None) -> None:
@@ -133,7 +125,7 @@ def _create(path: Path, settings: dict | None) -> None:
     if settings is None:
         raise FileNotFoundError(f"path: no store of latents at {str(path)!r}; to make one, give settings")
     shape = settings.get("image_shape")
-    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(k, int) and k > 0 for k in shape)):
+    if not (isinstance(shape, list) and len(shape) == 3 and all(type(k) is int and k > 0 for k in shape)):
         raise ValueError(f"settings: got image_shape={shape!r}, expected (C, H, W)")
     path.mkdir(parents=True, exist_ok=True)
     ours = (DATA, BATCHES, SETTINGS, f".{SETTINGS}.")

@@ -5,9 +5,8 @@ image has the density ``p_t = sum_k w_k N(sqrt(a) mu_k, v_k)``, and
 
     eps(x, t) = -sqrt(1 - a) grad log p_t(x) = sqrt(1 - a) sum_k p_k(x) (x - sqrt(a) mu_k) / v_k,
 
-where ``p_k(x)``, proportional to ``w_k N(x; sqrt(a) mu_k, v_k)``, is the probability that ``x`` comes from component
-``k``. One component is the Gaussian, whose whole flow is known; components without variance are a finite set of images.
-No network, no training: the truth against which every solver is tested.
+where ``p_k(x)``, proportional to ``w_k N(x; sqrt(a) mu_k, v_k)``, is the probability of component ``k`` given ``x``.
+This is the truth against which every solver is tested.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from ..checks import check_batch, check_images, check_integer
+from ..checks import check_batch, check_floats, check_images, check_integer
 from . import schedules
 from .frozen import FrozenModel
+
+Weights = Sequence[float] | torch.Tensor | None
 
 
 def gaussian_model(
@@ -38,24 +40,15 @@ def gaussian_model(
         Noise schedule, ``T = 1000``.
     image_shape : tuple of int, optional
         ``(C, H, W)``; needed where neither ``mean`` nor ``variance`` is a tensor of that shape.
-
-    Raises
-    ------
-    ValueError
-        If a variance is not positive, the shapes do not fit or the schedule is unknown.
-
-    Examples
-    --------
-    >>> model = gaussian_model(mean=0.2, variance=0.25, image_shape=(3, 8, 8))
     """
-    mean = torch.as_tensor(mean, dtype=torch.float64)
-    variance = torch.as_tensor(variance, dtype=torch.float64)
+    mean, variance = check_floats("mean", mean), check_floats("variance", variance)
     if not (variance > 0).all():
         raise ValueError(f"variance: got a smallest value of {variance.min():g}, expected positive numbers")
     if not torch.isfinite(mean).all() or not torch.isfinite(variance).all():
         raise ValueError(f"{'variance' if torch.isfinite(mean).all() else 'mean'}: holds NaN or infinity")
     try:
-        shape = tuple(image_shape or torch.broadcast_shapes(mean.shape, variance.shape))
+        given = torch.broadcast_shapes(mean.shape, variance.shape) if image_shape is None else image_shape
+        shape = tuple(check_integer("image_shape", side, 1) for side in np.atleast_1d(given))
         mean, variance = mean.expand(shape), variance.expand(shape)
     except RuntimeError:
         told = f"{tuple(mean.shape)} and {tuple(variance.shape)} for image_shape={image_shape}"
@@ -68,42 +61,29 @@ def gaussian_model(
 def mixture_model(
     means: torch.Tensor,
     variances: float | torch.Tensor,
-    weights: Sequence[float] | torch.Tensor | None = None,
+    weights: Weights = None,
     *,
     schedule: str = "linear",
     T: int = 1000,
 ) -> FrozenModel:
     """Return the exact model of a mixture of Gaussians, ``sum_k w_k N(mean_k, diag(variance_k))``.
 
+    It is exact in the dtype of ``x``; with a variance of 0, ``t = -1`` is answered as ``t = 0``, as networks do.
+
     Parameters
     ----------
     means : Tensor
-        ``(K, C, H, W)``.
+        ``(K, C, H, W)``, finite.
     variances : float or Tensor
         Per pixel, ``>= 0``: a number, or a tensor that broadcasts to ``(K, C, H, W)``. If all components share it, as
         a number or ``(1, C, H, W)``, thousands are cheap; else each image of a batch takes memory for all ``K``.
     weights : Tensor, optional
         Shares of the components, ``(K,)``, ``>= 0``, in any scale; by default equal.
-    schedule : {"linear", "cosine"}
-    T : int
-        Length of the schedule.
-
-    Returns
-    -------
-    FrozenModel
-        Exact in the dtype of ``x``. With a variance of 0, ``t = -1`` is answered as ``t = 0``, as networks do.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the means are no finite batch, or variances, weights or schedule do not fit.
-
-    Examples
-    --------
-    >>> two = mixture_model(torch.stack([dog, church]), 0.01, torch.tensor([0.9, 0.1]))
+    schedule, T : {"linear", "cosine"}, int
+        The schedule and its length.
     """
     means = check_batch("means", means).double()
-    variances, n = torch.as_tensor(variances, dtype=torch.float64), len(means)
+    variances, n = check_floats("variances", variances), len(means)
     if not (torch.isfinite(variances) & (variances >= 0)).all():
         raise ValueError(f"variances: got {variances.min():g} to {variances.max():g}, expected finite numbers >= 0")
     try:
@@ -112,33 +92,22 @@ def mixture_model(
         told = f"{tuple(variances.shape)} for means of shape {tuple(means.shape)}"
         raise ValueError(f"variances: got shape {told}, expected one that broadcasts to it") from None
     variances = variances.expand(torch.broadcast_shapes(variances.shape, (1, *means.shape[1:])))
-    weights = torch.ones(n) if weights is None else torch.as_tensor(weights)
+    weights = torch.ones(n, dtype=torch.float64) if weights is None else check_floats("weights", weights)
     if weights.shape != (n,) or not torch.isfinite(weights).all() or weights.min() < 0 or not weights.sum() > 0:
         raise ValueError(f"weights: got {weights}, expected {n} numbers >= 0, not all of them 0")
     table = schedules.alphas_cumprod(schedule, check_integer("T", T, 1))
-    predictor = MixturePredictor(means, variances, weights.double().log(), table)
+    predictor = MixturePredictor(means, variances, weights.log(), table)
     _, channels, height, width = means.shape
     return FrozenModel(f"closed-form mixture of {n}", table, (channels, height, width), predictor)
 
 
 def data_model(
-    images: torch.Tensor,
-    weights: Sequence[float] | torch.Tensor | None = None,
-    *,
-    schedule: str = "linear",
-    T: int = 1000,
+    images: torch.Tensor, weights: Weights = None, *, schedule: str = "linear", T: int = 1000
 ) -> FrozenModel:
     """Return the exact model of a finite data set: what a network would be that had learned it by heart.
 
-    Denoised by it, anything lands on one of the images. Other images have no latents in it, since its flow leads to the
-    data alone; a little variance by `mixture_model` gives them some.
-
-    Parameters
-    ----------
-    images : Tensor
-        ``(n, C, H, W)`` in ``[-1, 1]``.
-    weights, schedule, T
-        As for `mixture_model`, of which this is the case without variance, with its errors.
+    Denoised by it, anything lands on one of the images ``(n, C, H, W)``, in ``[-1, 1]``; other images have no latents,
+    unless `mixture_model` gives these a little variance. ``weights``, ``schedule`` and ``T`` are as there.
     """
     return mixture_model(check_images("images", images), 0.0, weights, schedule=schedule, T=T)
 

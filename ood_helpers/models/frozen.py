@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ..checks import check_batch
+from ..checks import check_batch, check_floats
 from .operations import evaluation_operations, spend
 
 
@@ -40,9 +40,8 @@ class FrozenModel:
         ``(C, H, W)`` of one image.
     predictor : Predictor
     device : torch.device
-        Where it works; results of walks return to where the input was.
     scheduler : DDPMScheduler or None
-        What it was trained with, as `diffusers` writes it down; a closed form has none.
+        What it was trained with, by `diffusers`; a closed form has none.
     """
 
     name: str
@@ -64,18 +63,13 @@ class FrozenModel:
         Parameters
         ----------
         x : Tensor
-            ``(B, C, H, W)``, floating, on the model's device.
+            ``(B, C, H, W)``, floating, finite, on the model's device.
         t : int, float or Tensor ``(B,)``
             Timestep in ``[-1, T - 1]``, fractional ones included. ``-1`` is the clean image: a closed form is exact
             there, a network is asked at ``t = 0``, the lowest noise that it was trained on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``x`` is no finite floating batch of ``image_shape``, or ``t`` lies outside the schedule.
         """
         check_batch("x", x, self.image_shape)
-        t = torch.as_tensor(t, dtype=torch.float64)
+        t = check_floats("t", t)
         if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
             raise ValueError(f"t: got shape {tuple(t.shape)}, expected one number or one per image ({len(x)})")
         last = len(self.alphas_cumprod) - 1
@@ -133,9 +127,7 @@ class NetworkPredictor:
     """
 
     def __init__(self, network: torch.nn.Module, channels: int, compiled: bool = False):
-        self.network = network.eval().requires_grad_(False)
-        self.channels = channels
-        self.compiled = compiled
+        self.network, self.channels, self.compiled = network.eval().requires_grad_(False), channels, compiled
         self._copies: dict[torch.dtype, Callable] = {}
         self._operations: dict[tuple[int, ...], float] = {}
 
@@ -180,8 +172,7 @@ class Compiled:
     """A network compiled as one graph for each size of batch, on a GPU replayed as a CUDA graph.
 
     A batch is filled up to the smallest size so far that holds it; only a larger one is compiled for. So a walk waits
-    for the compiler at its first evaluation and never again, though its last batch or the images that still move in a
-    fixed-point iteration are fewer.
+    for the compiler once, though its last batch or the images that still move in an iteration are fewer.
     """
 
     def __init__(self, network: torch.nn.Module):

@@ -47,15 +47,18 @@ def load_model(
     device: str | torch.device | None = None,
     compile: bool = False,
 ) -> FrozenModel:
-    """Load a diffusion model and freeze it.
+    """Load a diffusion model and freeze it, in float32. Only the predicted noise is used, not learned variances.
+
+    Raises FileNotFoundError if the name stands for nothing here or on the hub, or the hub cannot be reached; ValueError
+    if what is found is another kind of model, holds weights that do not fit its configuration, or code.
 
     Parameters
     ----------
     name_or_path : str or path
-        A shipped model (`list_models`); a folder with a `UNet2DModel` and its scheduler, as ``DDPMPipeline`` and its
-        kin save them or as a copy of a hub repository has them; a checkpoint file of OpenAI's improved or guided
-        diffusion or of the DDPM of DDIM and SDEdit, which is converted (`save_model` keeps the result); or, from the
-        hub or its cache, an id such as ``"google/ddpm-church-256"`` (moving average: ``"google/ddpm-ema-church-256"``).
+        A shipped model (`list_models`); a folder with a `UNet2DModel` and its scheduler, as ``DDPMPipeline`` saves
+        them or a copy of a hub repository has them; a checkpoint file of OpenAI's improved or guided diffusion or of
+        the DDPM of DDIM and SDEdit, which is converted (`save_model` keeps the result); or, from the hub or its cache,
+        an id such as ``"google/ddpm-church-256"`` (moving average: ``"google/ddpm-ema-church-256"``).
     variant : str, optional
         Which weights, where a folder or repository holds several: ``"ema"`` for ``diffusion_pytorch_model.ema.*``.
     attention_head_dim, num_heads, attention_order, image_size, schedule
@@ -64,26 +67,15 @@ def load_model(
         By default the GPU if there is one.
     compile : bool
         Let `torch.compile` make faster code, on a GPU replayed as CUDA graphs: for long runs, since the first
-        evaluation in each precision and with each larger batch takes up to minutes. Results stay the same within
-        rounding. On a processor it gains a few percent or loses some (``benchmarks/speed.py``).
-
-    Returns
-    -------
-    FrozenModel
-        In float32. Only the predicted noise is used: learned variances, if the network has them, are ignored.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the name is no shipped model, no folder and no hub id, or the hub lacks it or cannot be reached.
-    ValueError
-        If the folder or file holds another kind of model, weights that do not fit its configuration, or code.
+        evaluation in each precision and with each larger batch takes up to minutes. Results differ by rounding.
     """
     device = check_device("device", device)
-    name = str(name_or_path)
-    if name in list_models() or Path(name_or_path).is_dir():
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"name_or_path: got {type(name_or_path).__name__}, expected a name or a path")
+    name = os.fspath(name_or_path)
+    if name in list_models() or os.path.isdir(name):
         network, scheduler = _read_folder(TOYS / name if name in list_models() else Path(name_or_path), variant)
-    elif Path(name_or_path).is_file() or Path(name_or_path).suffix.lower() in original.SUFFIXES:
+    elif os.path.isfile(name) or Path(name_or_path).suffix.lower() in original.SUFFIXES:
         if variant is not None:
             raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")
         check_choice("schedule", schedule, schedules.SCHEDULES)
@@ -108,13 +100,7 @@ def load_model(
 
 
 def freeze(network: UNet2DModel, scheduler: DDPMScheduler, name: str, compile: bool = False) -> FrozenModel:
-    """Make a `FrozenModel` of a `diffusers` network and the scheduler that it was trained with.
-
-    Raises
-    ------
-    ValueError
-        If the network predicts something else than noise, or conditions on more than the timestep.
-    """
+    """Make a `FrozenModel` of a `diffusers` network and its scheduler; ValueError unless it predicts noise alone."""
     check_choice("compile", compile, (False, True))
     kind = scheduler.config.get("prediction_type", "epsilon")
     if kind != "epsilon":
@@ -129,14 +115,8 @@ def freeze(network: UNet2DModel, scheduler: DDPMScheduler, name: str, compile: b
     if size is None:
         raise ValueError("network: its configuration has no sample_size, expected the side of its images in pixels")
     height, width = (size, size) if isinstance(size, int) else size
-    return FrozenModel(
-        name=name,
-        alphas_cumprod=schedules.from_scheduler(scheduler),
-        image_shape=(config.in_channels, height, width),
-        predictor=NetworkPredictor(network, config.in_channels, compile),
-        device=network.device,
-        scheduler=scheduler,
-    )
+    shape, predictor = (config.in_channels, height, width), NetworkPredictor(network, config.in_channels, compile)
+    return FrozenModel(name, schedules.from_scheduler(scheduler), shape, predictor, network.device, scheduler)
 
 
 def save_model(model: FrozenModel, folder: str | os.PathLike) -> Path:
@@ -181,16 +161,12 @@ def _read_folder(folder: Path, variant: str | None) -> tuple[UNet2DModel, DDPMSc
     for part, config in CONFIGS.items():
         places.update((part, place) for place in (folder, folder / part) if (place / config).is_file())
         if part not in places:
-            raise ValueError(
-                f"name_or_path: {folder} has neither {part}/{config} nor {config}, expected an unconditional"
-                " DDPMPipeline: a UNet2DModel and its scheduler"
-            )
+            told = f"{folder} has neither {part}/{config} nor {config}, expected an unconditional DDPMPipeline"
+            raise ValueError(f"name_or_path: {told}: a UNet2DModel and its scheduler")
     betas = json.loads((places["scheduler"] / CONFIGS["scheduler"]).read_text())
     if not betas.get("beta_schedule") and betas.get("trained_betas") is None:
-        raise ValueError(
-            f"name_or_path: {folder} holds a {betas.get('_class_name')}, which has no betas;"
-            " expected the scheduler of a DDPM, such as DDPMScheduler or DDIMScheduler"
-        )
+        told = f"{folder} holds a {betas.get('_class_name')}, which has no betas"
+        raise ValueError(f"name_or_path: {told}; expected the scheduler of a DDPM, such as DDPMScheduler")
     return _read_network(places["unet"], variant), DDPMScheduler.from_pretrained(places["scheduler"])
 
 

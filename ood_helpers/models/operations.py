@@ -1,7 +1,6 @@
 """Floating-point operations of networks: the currency in which chapters, tunings and trainings are paid.
 
-A time says something about one machine, a count about the work. As `torch.utils.flop_counter` counts, a product of two
-numbers and its sum are two operations; convolutions and matrix products are counted, the rest is left out.
+As `torch.utils.flop_counter` counts: those of convolutions and matrix products, two for a product and its sum.
 """
 
 from __future__ import annotations
@@ -52,8 +51,7 @@ def paid(amount: float) -> Iterator[Cost]:
 def measured_operations() -> Iterator[Cost]:
     """Count every operation within, those of backward passes and of any network included.
 
-    The counter looks at each single call of torch: precise, but too slow for whole walks. It does not know the fused
-    attention of a processor and leaves it out, two thousandths of an evaluation of the shipped networks.
+    Too slow for whole walks. It leaves out the fused attention of a processor, two thousandths of an evaluation here.
     """
     global _spent
     before, cost = _spent, Cost()

@@ -5,9 +5,7 @@ Two families, told apart by their names and measured by their shapes:
     OpenAI   improved / guided diffusion: ``input_blocks``, ``middle_block``, ``output_blocks``
     DDPM     Ho et al. in PyTorch, as in DDIM and SDEdit: ``down``, ``mid``, ``up``
 
-Every difference between them that a state dict does not show is set here by hand, since none would raise an error: the
-padding of the downsampling, the epsilon of the group norms, order and shift of the time embedding's frequencies, and in
-the OpenAI format the order of queries, keys and values, head by head.
+What a state dict does not show is set by hand (`HIDDEN`), since no error would tell.
 """
 
 from __future__ import annotations
@@ -48,25 +46,22 @@ ENDS = {
     | {"mid.block_2.": "mid_block.resnets.1."},
 }
 """Where the parts are that every model has."""
-AVERAGE = re.compile("(^|[^a-z])ema([^a-z]|$)|shadow|average", re.IGNORECASE)
-"""What a moving average of the weights is called."""
+HIDDEN: dict[str, dict[str, Any]] = {
+    "openai": {"norm_eps": 1e-5, "flip_sin_to_cos": True, "freq_shift": 0, "attn_norm_num_groups": 32},
+    # diffusers pads right and below alone, as the original does, and attends with one head
+    "ddpm": {"norm_eps": 1e-6, "flip_sin_to_cos": False, "freq_shift": 1}
+    | {"downsample_padding": 0, "attention_head_dim": None},
+}
+AVERAGE = re.compile("(^|[^a-z])ema([^a-z]|$)|shadow|average", re.IGNORECASE)  # what a moving average is called
 NUMBERS: list[Any] = [np.dtype, np.float64(0).__reduce__()[0], *(type(np.dtype(kind)) for kind in "fdilq?")]
 """Numbers of numpy that may stand beside weights; making them runs no code of the file."""
 
 
 def read_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
-    """Read the tensors of a checkpoint, of the moving average if it holds one; no code in it is run.
+    """Read the tensors of a checkpoint, of the moving average if it holds one.
 
-    Parameters
-    ----------
-    path : path
-        A safetensors file, or one of PyTorch with a state dict, alone, in dicts, or in the list that DDIM's code saves
-        (whose last entry is the moving average).
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it is damaged, holds no state dict, or would run code when opened.
+    ``path`` is a safetensors file, or one of PyTorch with a state dict, alone, in dicts, or in the list that DDIM's
+    code saves (the last entry is the moving average). ValueError if it is damaged, or would run code when opened.
     """
     path = Path(path)
     if not path.is_file():
@@ -128,10 +123,8 @@ def family(state: dict[str, torch.Tensor]) -> str:
     if "time_embedding.linear_1.weight" in state:
         raise ValueError("path: holds the weights of a diffusers network, expected the folder with its config.json")
     some = ", ".join(sorted(state)[:3])
-    raise ValueError(
-        f"path: holds names such as {some}; expected those of OpenAI's improved or guided diffusion"
-        " (input_blocks.0.0.weight ...) or of the DDPM of DDIM and SDEdit (down.0.block.0.norm1.weight ...)"
-    )
+    known = "OpenAI's improved or guided diffusion (input_blocks.0.0.weight ...) or of the DDPM of DDIM and SDEdit"
+    raise ValueError(f"path: holds names such as {some}; expected those of {known} (down.0.block.0.norm1.weight ...)")
 
 
 def convert(
@@ -147,19 +140,13 @@ def convert(
     Parameters
     ----------
     attention_head_dim, num_heads : int, optional
-        Channels of an attention head, or how many heads there are: one of them is needed for the OpenAI format, which
-        reveals neither. Guided diffusion's 256 x 256 models have heads of 64 channels, improved diffusion's LSUN models
-        one head. A wrong one gives a network that runs and is wrong.
+        Channels of an attention head, or how many heads: the OpenAI format, which reveals neither, needs one of them.
+        Guided diffusion's 256 x 256 models have heads of 64 channels, improved diffusion's LSUN models one head.
     attention_order : {"old", "new"}
-        Of queries, keys and values: those of a head together (``use_new_attention_order`` was False, the default of
-        both codes), or all queries first. A wrong one runs, too.
+        Of queries, keys and values: those of a head together (``use_new_attention_order`` was False, the default), or
+        all queries first. A wrong one, or a wrong head, gives a network that runs and is wrong.
     image_size : int
         Side of the images in pixels; a convolutional network does not reveal it.
-
-    Raises
-    ------
-    ValueError
-        If the state dict is of neither family, or does not match an architecture of it.
     """
     kind = family(state)
     try:
@@ -183,11 +170,9 @@ def convert(
 def _head_dim(state: dict, head_dim: int | None, num_heads: int | None) -> int:
     """Return the channels of an attention head, which the OpenAI format does not reveal."""
     if (head_dim is None) == (num_heads is None):
-        raise ValueError(
-            f"attention_head_dim, num_heads: got {'neither' if head_dim is None else 'both'}, expected one of them:"
-            " `num_head_channels` or `num_heads` of the training, such as heads of 64 channels in guided diffusion's"
-            " 256 x 256 models, and one head in improved diffusion's LSUN models"
-        )
+        told = f"got {'neither' if head_dim is None else 'both'}, expected one of them, that of the training"
+        some = "such as heads of 64 channels in guided diffusion's 256 x 256 models, one head in improved diffusion's"
+        raise ValueError(f"attention_head_dim, num_heads: {told}, {some} LSUN models")
     if num_heads is None:
         return check_integer("attention_head_dim", head_dim, 1)
     check_integer("num_heads", num_heads, 1)
@@ -219,25 +204,19 @@ def _openai(state: dict, head_dim: int, order: str) -> tuple[dict, dict]:
         "block_out_channels": channels,
         "down_block_types": tuple("AttnDownBlock2D" if has else down for has in attention),
         "up_block_types": tuple("AttnUpBlock2D" if has else up for has in reversed(attention)),
-        "downsample_type": "resnet" if residual else "conv",
-        "upsample_type": "resnet" if residual else "conv",
+        **dict.fromkeys(("downsample_type", "upsample_type"), "resnet" if residual else "conv"),
         "resnet_time_scale_shift": "scale_shift" if shifted else "default",
         "attention_head_dim": head_dim,
-        "attn_norm_num_groups": 32,
-        "norm_eps": 1e-5,
-        "flip_sin_to_cos": True,
-        "freq_shift": 0,
+        **HIDDEN["openai"],
     }
     places = dict(ENDS["openai"])
     for level in range(levels):
-        for j in range(per_level - 1):
-            here, there = f"input_blocks.{1 + level * per_level + j}", f"down_blocks.{level}"
-            places |= {f"{here}.0.": f"{there}.resnets.{j}.", f"{here}.1.": f"{there}.attentions.{j}."}
-        places[f"input_blocks.{(level + 1) * per_level}.0."] = f"down_blocks.{level}.downsamplers.0."
-        last = (level + 1) * per_level - 1
-        places[_upsampler(state, last)] = f"up_blocks.{level}.upsamplers.0."
-        for j in range(per_level):
-            here, there = f"output_blocks.{level * per_level + j}", f"up_blocks.{level}"
+        start, after = level * per_level, (level + 1) * per_level
+        places[f"input_blocks.{after}.0."] = f"down_blocks.{level}.downsamplers.0."
+        places[_upsampler(state, after - 1)] = f"up_blocks.{level}.upsamplers.0."
+        ways = [(f"input_blocks.{start + 1 + j}", f"down_blocks.{level}", j) for j in range(per_level - 1)]
+        ways += [(f"output_blocks.{start + j}", f"up_blocks.{level}", j) for j in range(per_level)]
+        for here, there, j in ways:
             places[f"{here}.0."] = f"{there}.resnets.{j}."
             if f"{here}.1.qkv.weight" in state:
                 places[f"{here}.1."] = f"{there}.attentions.{j}."
@@ -256,20 +235,15 @@ def _ddpm(state: dict) -> tuple[dict, dict]:
         "block_out_channels": channels,
         "down_block_types": tuple("AttnDownBlock2D" if has else "DownBlock2D" for has in attention),
         "up_block_types": tuple("AttnUpBlock2D" if has else "UpBlock2D" for has in reversed(attention)),
-        "downsample_padding": 0,  # diffusers then pads right and below alone, as the original does
-        "attention_head_dim": None,  # one head
-        "norm_eps": 1e-6,
-        "flip_sin_to_cos": False,
-        "freq_shift": 1,
+        **HIDDEN["ddpm"],
     }
     places = dict(ENDS["ddpm"])
     for level in range(levels):
         ways = (f"down.{level}", f"down_blocks.{level}"), (f"up.{level}", f"up_blocks.{levels - 1 - level}")
         for here, there in ways:
             for j in range(per_level + 1):
-                places |= {
-                    f"{here}.{x}.{j}.": f"{there}.{y}.{j}." for x, y in (("block", "resnets"), ("attn", "attentions"))
-                }
+                places[f"{here}.block.{j}."] = f"{there}.resnets.{j}."
+                places[f"{here}.attn.{j}."] = f"{there}.attentions.{j}."
             places |= {f"{here}.downsample.": f"{there}.downsamplers.0.", f"{here}.upsample.": f"{there}.upsamplers.0."}
     return config, _renamed(state, places, "ddpm")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..checks import check_choice, check_integer
+from ..checks import check_choice, check_integer, check_number
 
 IN_DIFFUSERS = {"linear": "linear", "cosine": "squaredcos_cap_v2"}  # what the library calls them
 SCHEDULES = tuple(IN_DIFFUSERS)
@@ -29,10 +29,9 @@ def betas(schedule: str, steps: int = 1000, start: float = 1e-4, end: float = 0.
 
 
 def alphas_cumprod(schedule: str = "linear", steps: int = 1000) -> torch.Tensor:
-    """Return ``alphas_cumprod``, float64 ``(steps,)``, of a schedule by name; ValueError if it is unknown.
+    """Return ``alphas_cumprod``, float64 ``(steps,)``, of a schedule by name.
 
-    The paper's DDPMs use ``"linear"``; its improved DDPM is described with ``"cosine"`` (Sec. E.2.2). ``steps`` is the
-    length ``T`` of the forward process.
+    The paper's DDPMs use ``"linear"``; its improved DDPM is described with ``"cosine"`` (Sec. E.2.2).
     """
     check_choice("schedule", schedule, SCHEDULES)
     return _cumprod(betas(schedule, check_integer("steps", steps, 1)))
@@ -41,7 +40,7 @@ def alphas_cumprod(schedule: str = "linear", steps: int = 1000) -> torch.Tensor:
 def from_scheduler(scheduler) -> torch.Tensor:
     """Return a `diffusers` scheduler's ``alphas_cumprod`` in float64, recomputed where its formula is known.
 
-    The library keeps the table in float32, which costs 7 digits of ``1 - alphas_cumprod`` near the image.
+    The library's table, in float32, costs 7 digits of ``1 - alphas_cumprod`` near the image.
     """
     config = scheduler.config
     names = {theirs: ours for ours, theirs in IN_DIFFUSERS.items()} | {"scaled_linear": "scaled_linear"}
@@ -68,11 +67,11 @@ def alpha_at(table: torch.Tensor, t: float | np.ndarray | torch.Tensor) -> torch
 def timestep_at(table: torch.Tensor, alpha: float) -> float:
     """Return the timestep, fractional, at which ``alphas_cumprod`` is ``alpha``: the inverse of `alpha_at`.
 
-    Models of different schedules are compared at equal noise, not at equal ``t``: ``t = 800`` of the linear schedule is
-    ``t = 974`` of the cosine one. ValueError if the schedule does not reach ``alpha``.
+    Models of different schedules are compared at equal noise: ``t = 800`` of the linear schedule is ``t = 974`` of the
+    cosine one. ValueError if the schedule does not reach ``alpha``.
     """
     low, high = float(table[-1]), float(table[0])
-    if not low <= alpha <= high:
+    if not low <= check_number("alpha", alpha, -np.inf) <= high:
         raise ValueError(f"alpha: got {alpha!r}, expected a value of the schedule, from {low:.3g} to {high:.6g}")
     log_snr = table.logit().flip(0).numpy()
     return float(np.interp(np.log(alpha / (1 - alpha)), log_snr, np.arange(len(log_snr))[::-1]))

@@ -1,15 +1,14 @@
-from .analysis import Agreement as Agreement
 from .analysis import ToldApart as ToldApart
 from .analysis import agreement as agreement
+from .analysis import is_simulated as is_simulated
 from .analysis import mean_opinion as mean_opinion
+from .analysis import read_ratings as read_ratings
 from .analysis import told_apart as told_apart
 from .panel import rate as rate
 from .power import PowerCurve as PowerCurve
 from .power import power_curve as power_curve
 from .power import raters_needed as raters_needed
 from .power import simulate_raters as simulate_raters
-from .ratings import is_simulated as is_simulated
-from .ratings import read_ratings as read_ratings
 from .study import SCORES as SCORES
 from .study import SIMULATED as SIMULATED
 from .study import Study as Study

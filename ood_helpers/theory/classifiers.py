@@ -108,7 +108,7 @@ def moments_of(g: Gram, n_a: int) -> Moments:
 
     Each cloud needs four points at least; estimates that must not be negative are cut off at zero.
     """
-    n_b = len(g) - check_integer("n_a", n_a, 4, len(g) - 4)
+    n_b = len(_gram(g)) - check_integer("n_a", n_a, 4, len(g) - 4)
     a, b = slice(0, n_a), slice(n_a, len(g))
     squares, products = g.squared_distances, g.products
     square_a, square_b = trace_of_square(squares[a, a]), trace_of_square(squares[b, b])
@@ -118,6 +118,12 @@ def moments_of(g: Gram, n_a: int) -> Moments:
     trace_a, trace_b = (squares[s, s][np.triu_indices(n, 1)].mean() / 2 for s, n in ((a, n_a), (b, n_b)))
     squared = max(center_distance(g, n_a).squared, 0.0)
     return Moments(squared, trace_a, trace_b, square_a, square_b, cross, max(along_a, 0.0), max(along_b, 0.0))
+
+
+def _gram(g: Gram) -> Gram:
+    if not isinstance(g, Gram):
+        raise TypeError(f"g: got {type(g).__name__}, expected a Gram matrix, such as gram returns")
+    return g
 
 
 def _along(own: np.ndarray, other: np.ndarray) -> float:
@@ -153,6 +159,9 @@ def held_out_of(g: Gram, n_a: int, test_size: float = 0.3, splits: int = 20, see
     ``test_size``, ``seed`` and ``C`` are as for `separability`; split ``k`` is that of ``seed + k``.
     """
     check_integer("splits", splits, 1)
+    check_integer("n_a", n_a, 6, len(_gram(g)) - 6)
+    check_integer("seed", seed, 0, 2**32 - splits)
+    check_number("test_size", test_size, 0, np.nextafter(1, 0), strict=True)
     labels = np.arange(len(g)) >= n_a
     results = []
     for k in range(seed, seed + splits):

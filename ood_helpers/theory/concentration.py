@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from .. import LatentStore
-from ..checks import check_integer, check_rows
+from ..checks import check_floats, check_integer, check_rows
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _dimensions(d, fewest: int) -> np.ndarray:
 
 def _numbers(name: str, value, low: float, high: float) -> np.ndarray:
     """Finite numbers from ``low`` to ``high``; above ``low`` where there is no upper end."""
-    value = np.asarray(value, float)
+    value = check_floats(name, value).numpy()
     above = value > low if np.isinf(high) else value >= low
     if not (np.isfinite(value) & above & (value <= high)).all():
         interval = f"above {low:g}" if np.isinf(high) else f"from {low:g} to {high:g}"

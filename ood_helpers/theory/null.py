@@ -36,13 +36,16 @@ def gaussian_geometry(d: int, std: float = 1.0, mean_norm: float = 0.0) -> Geome
     check_integer("d", d, 2)
     s, mu = check_number("std", std, 0, strict=True), check_number("mean_norm", mean_norm, 0)
     square = mu**2 + s**2 * d
-    c = mu**2 / square
+    c, rest = mu**2 / square, s**2 * d / square  # the cosine of the mean origin angle, and 1 less it to all digits
     radius_variance = s**2 * (s**2 * d + 2 * mu**2) / (2 * square)
     radius_mean = np.sqrt(square) - radius_variance / (2 * np.sqrt(square))
-    cosine_variance = (2 * (1 - c) ** 2 * s**2 * mu**2 + (1 + c**2) * s**4 * d) / square**2
+    cosine_variance = (2 * rest**2 * s**2 * mu**2 + (1 + c**2) * s**4 * d) / square**2
     return Geometry(
         pair_angle=Spread(60.0, float(np.degrees(np.sqrt(3 / d) / 2))),
-        origin_angle=Spread(float(np.degrees(np.arccos(c))), float(np.degrees(np.sqrt(cosine_variance / (1 - c**2))))),
+        origin_angle=Spread(
+            float(np.degrees(np.arctan2(np.sqrt(rest * (1 + c)), c))),
+            float(np.degrees(np.sqrt(cosine_variance / (rest * (1 + c))))),
+        ),
         pair_distance=Spread(float(s * (np.sqrt(2 * d) - np.sqrt(1 / (8 * d)))), s),
         radius=Spread(float(radius_mean), float(np.sqrt(radius_variance))),
         n=0,
@@ -68,8 +71,8 @@ def spherical_reading(pair_distance: float, origin_angle: float, d: int) -> Sphe
     check_integer("d", d, 2)
     s = check_number("pair_distance", pair_distance, 0, strict=True) / np.sqrt(2 * d)
     check_number("origin_angle", origin_angle, 0, 90, strict=True)
-    cosine = max(np.cos(np.radians(origin_angle)), 0)
-    mean_square = s**2 * d * cosine / (1 - cosine)
+    angle = np.radians(float(origin_angle))
+    mean_square = s**2 * d * max(np.cos(angle), 0) / (2 * np.sin(angle / 2) ** 2)
     return SphericalReading(float(s), float(np.sqrt(mean_square)), float(np.sqrt(mean_square + s**2 * d)))
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 
-from ..checks import check_batch
+from ..checks import check_batch, check_number
+
+BELOW_ONE = float(np.nextafter(1, 0))
 
 
 def reverse_step(
@@ -31,6 +34,9 @@ def reverse_step(
 
 def implied_noise(x_t: torch.Tensor, x_0: torch.Tensor, a_t: float) -> torch.Tensor:
     """Return ``(x_t - sqrt(a_t) x_0) / sqrt(1 - a_t)``; for ``x_t`` as in Lemma C.1 a draw from ``N(0, I)``."""
+    if check_batch("x_t", x_t).shape != check_batch("x_0", x_0).shape:
+        raise ValueError(f"x_0: got shape {tuple(x_0.shape)}, expected that of x_t, {tuple(x_t.shape)}")
+    a_t = check_number("a_t", a_t, 0, BELOW_ONE)
     return (x_t - a_t**0.5 * x_0) / (1 - a_t) ** 0.5
 
 
@@ -63,6 +69,10 @@ def reverse_chain(
         Share of fresh noise as in DDIM: ``v = eta sqrt((1 - a_s) / (1 - a_t)) sqrt(1 - a_t / a_s)``.
     """
     check_batch("x_0", x_0)
+    check_number("eta", eta, 0)
+    alphas = [check_number("alphas", a, 0, 1, strict=True) for a in np.atleast_1d(alphas)]
+    if not alphas or alphas[0] == 1:
+        raise ValueError(f"alphas: got {alphas}, expected numbers above 0 and below 1")
     first = alphas[0]
     x_t = first**0.5 * x_0 + (1 - first) ** 0.5 * torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
     chain = [x_t]
@@ -82,4 +92,7 @@ def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     if z.shape != x.shape:
         raise ValueError(f"images: got shape {tuple(x.shape)}, expected that of latents, {tuple(z.shape)}")
     z, x = (v - v.mean((2, 3), keepdim=True) for v in (z, x))
-    return (z * x).sum((1, 2, 3)) / x.square().sum((1, 2, 3))
+    squares = x.square().sum((1, 2, 3))
+    if not squares.all():
+        raise ValueError(f"images: image {int(squares.argmin())} is plain, expected some contrast to look for")
+    return (z * x).sum((1, 2, 3)) / squares

@@ -98,7 +98,7 @@ def test_a_gram_matrix_a_store_and_an_image_batch_give_the_same(tmp_path):
         (gram(cloud(2)), ValueError, "latents: got 2 points"),
         ([1.0, 2.0], TypeError, "latents: got list"),
         (torch.ones(4, 5, dtype=torch.int64), TypeError, "latents: got dtype int64"),
-        (torch.full((4, 5), torch.nan), ValueError, "hold NaN or infinity"),
+        (torch.full((4, 5), torch.nan), ValueError, "latents: holds NaN or infinity"),
         (torch.ones(4, 5), ValueError, "points 0 and 1 coincide"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import ood_helpers as ood
-from ood_helpers.latents.acceptance import calibrate_acceptance
+from ood_helpers.latents.geometry import calibrate_acceptance
 from ood_helpers.latents.samplers import METHODS
 
 

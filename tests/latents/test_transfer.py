@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import ood_helpers as ood
-from ood_helpers.latents.transfer import blend
+from ood_helpers.latents.samplers import blend
 
 
 def cloud(n=40, seed=0, shift=0.0, scale=1.0):

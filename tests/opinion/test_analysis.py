@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ood_helpers.opinion.analysis import agreement, mean_opinion, permutation_test, told_apart
+from ood_helpers.opinion.analysis import agreement, is_simulated, mean_opinion, told_apart
 from ood_helpers.opinion.power import simulate_raters
-from ood_helpers.opinion.ratings import is_simulated
 
 
 def ratings(groups, called=None):
@@ -38,22 +37,20 @@ PUBLISHED = [  # Krippendorff, Computing Krippendorff's alpha-reliability, 2011,
 
 def test_alpha_is_that_of_krippendorffs_example():
     found = agreement(ratings({"raw": PUBLISHED}))
-    assert found.alpha == pytest.approx(0.815, abs=5e-4) and (found.raters, found.images) == (4, 11)
-    assert found.low < found.alpha < found.high and not found.simulated
+    assert found == pytest.approx(0.815, abs=5e-4)
 
 
 def test_alpha_is_one_for_raters_who_agree_and_about_zero_for_raters_who_guess():
     rng = np.random.default_rng(0)
     same = np.tile(scores(rng, 1, 40), (3, 1))
-    assert (agreement(ratings({"raw": same})).alpha, agreement(ratings({"raw": same})).low) == (1, 1)
-    guesses = agreement(ratings({"raw": scores(rng, 5, 200)}))
-    assert guesses.low < 0 < guesses.high and guesses.high - guesses.low < 0.2
+    assert agreement(ratings({"raw": same})) == 1
+    assert abs(agreement(ratings({"raw": scores(rng, 5, 200)}))) < 0.1
 
 
 def test_agreement_within_a_group_leaves_out_that_the_groups_differ():
     rng = np.random.default_rng(0)
     both = ratings({"generated": scores(rng, 4, 50, 1, 2), "raw": scores(rng, 4, 50, 4, 5)})
-    assert agreement(both).alpha > 0.6 and abs(agreement(both, group="raw").alpha) < 0.15
+    assert agreement(both) > 0.6 and abs(agreement(both[both["group"] == "raw"])) < 0.15
 
 
 def test_agreement_takes_two_raters():
@@ -64,8 +61,6 @@ def test_agreement_takes_two_raters():
         agreement(ratings({"raw": [[1, 2, X, X], [X, X, 3, 4]]}))
     with pytest.raises(ValueError, match="got equal scores only"):
         agreement(ratings({"raw": [[3, 3], [3, 3]]}))
-    with pytest.raises(ValueError, match="group: got 'fake', expected one of raw"):
-        agreement(ratings({"raw": scores(rng, 2, 9)}), group="fake")
 
 
 def test_mean_and_standard_deviation_are_those_of_single_scores():
@@ -143,12 +138,12 @@ def test_the_comparison_of_means_is_scipys_permutation_test():
         (ours.mean(0), theirs.mean(0)), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True, n_resamples=1e5
     )
     assert found.difference == pytest.approx(ours.mean() - theirs.mean())
-    assert found.p_value == pytest.approx(wanted.pvalue) and (found.raters, found.images) == (3, 10)
+    assert found.p_value == pytest.approx(wanted.pvalue)
     back = told_apart(ratings({"ours": ours, "theirs": theirs}), "theirs", "ours")
     assert back.difference == pytest.approx(-found.difference) and back.p_value == pytest.approx(found.p_value)
 
 
-def test_accuracy_counts_what_was_called_rightly_and_tests_it_against_labels_dealt_anew():
+def test_accuracy_counts_what_was_called_rightly_with_the_interval_over_images():
     rng = np.random.default_rng(0)
     made, raw = scores(rng, 3, 12), scores(rng, 3, 8)
     right, wrong = {"generated": "generated", "raw": "raw"}, {"generated": "raw", "raw": "generated"}
@@ -160,21 +155,33 @@ def test_accuracy_counts_what_was_called_rightly_and_tests_it_against_labels_dea
         return told_apart(ratings(groups, called), permutations=999)
 
     always = dict.fromkeys(shape, "raw")
-    for rater, accuracy, p_value in ((right, 1, 0.001), (wrong, 0, 0.001), (always, 0.4, 1)):
-        found = judged(rater)
-        assert found.accuracy == pytest.approx(accuracy) and found.accuracy_p_value == pytest.approx(p_value)
+    for rater, accuracy, rightly in ((right, 1, 20), (wrong, 0, 0), (always, 0.4, 8)):
+        found, wanted = judged(rater), stats.binomtest(rightly, 20).proportion_ci(0.95, "wilson")
+        assert found.accuracy == pytest.approx(accuracy) and (found.low, found.high) == pytest.approx(tuple(wanted))
     assert judged(right, wrong, always).accuracy == pytest.approx(1.4 / 3)
     unasked = told_apart(ratings({"generated": made, "raw": raw}), permutations=99)
-    assert unasked.accuracy is None and unasked.accuracy_p_value is None
+    assert unasked.accuracy is unasked.low is unasked.high is None
+
+
+def test_the_interval_of_accuracy_holds_for_raters_who_all_say_the_same():
+    """Five raters who copy each other, right in 70 % of 40 images: the interval holds that in about 95 of 100 studies.
+
+    If it took 200 answers for independent, it would in 60.
+    """
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        says = np.where(rng.random(40) < 0.7, [["generated"] * 20 + ["raw"] * 20], [["raw"] * 20 + ["generated"] * 20])
+        called = {"generated": np.repeat(says[:, :20], 5, 0), "raw": np.repeat(says[:, 20:], 5, 0)}
+        ones = {group: np.ones((5, 20)) for group in called}
+        found = told_apart(ratings(ones, called), permutations=99)
+        held += found.low <= 0.7 <= found.high
+    assert 0.91 <= held / 300 <= 0.99
 
 
 def test_with_few_images_p_values_are_exact_shares_of_all_labelings():
     """The most extreme of 10 labelings and its mirror image, which five values have not."""
-    values = np.array([[1.0, 2.0, 3.0, 4.0, 9.0]])
-    labels = np.array([0.0, 0.0, 0.0, 1.0, 1.0])
-    sums = lambda dealt: dealt @ values.T - values.sum() * 2 / 5  # noqa: E731
-    observed, p_value = permutation_test(sums, labels, 99, 0)
-    assert observed == pytest.approx([13 - 7.6]) and p_value == pytest.approx([0.1])
+    found = told_apart(ratings({"raw": [[1, 1, 2]], "generated": [[5, 5]]}), permutations=99)
+    assert found.difference == pytest.approx(11 / 3) and found.p_value == pytest.approx(0.1)
 
 
 def test_p_values_are_uniform_if_raters_cannot_tell_though_all_see_the_same():
@@ -197,15 +204,15 @@ def test_p_values_are_uniform_if_raters_cannot_tell_though_all_see_the_same():
 def test_images_that_differ_are_told_apart():
     drawn = simulate_raters(3, 50, {"generated": (1.52, 0.80), "raw": (4.2, 0.8)}, seed=0)
     found = told_apart(drawn)
-    assert found.difference < -2 and found.p_value == 1e-4 and (found.raters, found.images) == (3, 100)
+    assert found.difference < -2 and found.p_value == 1e-4
 
 
 def test_every_result_of_simulated_ratings_says_so():
     drawn = simulate_raters(3, 20, {"generated": (2, 0.9), "raw": (4, 0.8)}, seed=0)
-    assert is_simulated(drawn) and agreement(drawn, resamples=100).simulated and told_apart(drawn).simulated
+    assert is_simulated(drawn) and told_apart(drawn).simulated
     assert mean_opinion(drawn.iloc[::-1].copy()).index.name == "group (simulated)"
     real = ratings({"generated": scores(np.random.default_rng(0), 3, 9), "raw": scores(np.random.default_rng(1), 3, 9)})
-    assert not is_simulated(real) and not agreement(real).simulated and not told_apart(real).simulated
+    assert not is_simulated(real) and not told_apart(real).simulated
     assert mean_opinion(real).index.name == "group"
 
 
@@ -222,7 +229,7 @@ def test_bad_input_is_named():
         (lambda: mean_opinion(real, 1.0), r"level: got 1\.0, expected a number between 0 and 1"),
         (lambda: mean_opinion(ratings({"raw": [[3], [4]]})), "ratings: got one rated image of 'raw'"),
         (lambda: told_apart(real, "fake", "raw"), "a: got 'fake', expected one of generated, raw"),
-        (lambda: told_apart(real, "raw", "raw"), "b: got 'raw' like a, expected another group"),
+        (lambda: told_apart(real, "raw", "raw"), "b: got 'raw', expected one of generated"),
         (lambda: told_apart(real, "raw", "generated", permutations=5), "permutations: got 5"),
     ):
         with pytest.raises(ValueError, match=message):

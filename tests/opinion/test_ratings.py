@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from ood_helpers.opinion.ratings import is_simulated, read_ratings, to_csv
-from ood_helpers.opinion.study import prepare, read_key
-
-TIME = "2026-01-31T12:00:00Z"
+from ood_helpers.opinion.analysis import is_simulated, read_ratings
+from ood_helpers.opinion.study import prepare, read_key, to_csv
 
 
 @pytest.fixture
@@ -18,7 +16,7 @@ def study(tmp_path):
 def ratings_of(study, rater, n=4):
     said = {"study": study.identifier, "rater": rater}
     return [
-        {**said, "image": image, "score": 1 + i, "called": "raw" if i else "", "time": TIME}
+        {**said, "image": image, "called": "raw" if i else "", "score": 1 + i}
         for i, image in enumerate(study.images[:n])
     ]
 
@@ -36,8 +34,8 @@ def test_ratings_come_with_their_group(study, tmp_path):
         frame = read_ratings(source, tmp_path / "study")
         assert len(frame) == 8 and list(frame["score"]) == [1, 2, 3, 4] * 2
         assert dict(zip(frame["image"], frame["group"], strict=True)) == read_key(tmp_path / "study")
-        assert frame["called"].isna().sum() == 2 and str(frame["time"].dt.tz) == "UTC"
-        assert frame.attrs == {"partial": {}, "excluded": {}} and not is_simulated(frame)
+        assert frame["called"].isna().sum() == 2
+        assert frame.attrs == {"partial": {}} and not is_simulated(frame)
 
 
 def test_a_partial_file_is_used_and_named(study, tmp_path):
@@ -68,14 +66,12 @@ FAULTS = {
     "no rater": (put(1, "anna b"), "line 2: rater: got 'anna b', expected a name"),
     "two raters": (put(1, "carla"), "line 3: rater: got 'anna', expected 'carla' as in the lines before"),
     "unknown image": (put(2, "1"), "line 2: image: got '1', expected '001' to '004'"),
-    "rated twice": (put(2, "003"), "line 4: image: got '003', which was rated in a line before"),
-    "score too high": (put(3, "6"), "line 2: score: got '6', expected an integer from 1 to 5"),
-    "score too low": (put(3, "0"), "line 2: score: got '0'"),
-    "no integer": (put(3, "3.5"), "line 2: score: got '3.5'"),
-    "no score": (put(3, ""), "line 2: score: got ''"),
-    "unknown call": (put(4, "fake"), "line 2: called: got 'fake', expected one of raw, generated"),
-    "no time": (put(5, "noon"), "line 2: time: got 'noon'"),
-    "local time": (put(5, "2026-01-31T12:00:00"), "line 2: time: got '2026-01-31T12:00:00', expected one such as"),
+    "rated twice": (put(2, "003"), "line 4: image: got '003', expected one not rated in a line before"),
+    "score too high": (put(4, "6"), "line 2: score: got '6', expected an integer from 1 to 5"),
+    "score too low": (put(4, "0"), "line 2: score: got '0'"),
+    "no integer": (put(4, "3.5"), "line 2: score: got '3.5'"),
+    "no score": (put(4, ""), "line 2: score: got ''"),
+    "unknown call": (put(3, "fake"), "line 2: called: got 'fake', expected one of raw, generated"),
     "short line": (second_line(lambda values: values[:4]), "line 2: got another number of values, expected one"),
     "long line": (second_line(lambda values: [*values, "x"]), "line 2: got another number of values, expected one"),
     "missing column": (lambda text: text.replace("score", "points"), "line 1: no column score, expected study, rater"),
@@ -88,17 +84,20 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_kind_of_fault_is_named_with_file_and_line(study, tmp_path, fault):
     change, message = FAULTS[fault]
-    path, ben = write(study, "anna", change=change), write(study, "ben")
+    path = write(study, "anna", change=change)
+    write(study, "ben")
     with pytest.raises(ValueError) as caught:
         read_ratings(study.folder, tmp_path / "study")
     assert str(caught.value).startswith(f"{path}, line ") and message in str(caught.value)
 
-    found = read_ratings(study.folder, tmp_path / "study", on_error="exclude")
-    assert list(found["rater"].unique()) == ["ben"]
-    assert found.attrs == {"partial": {}, "excluded": {str(path): str(caught.value)}}
-    ben.unlink()
-    with pytest.raises(ValueError, match=r"paths: got .*expected at least one rating"):
-        read_ratings(study.folder, tmp_path / "study", on_error="exclude")
+
+def test_each_faulty_file_is_named(study, tmp_path):
+    paths = [write(study, rater, change=put(4, "6")) for rater in ("anna", "carla")]
+    write(study, "ben")
+    with pytest.raises(ValueError) as caught:
+        read_ratings(study.folder, tmp_path / "study")
+    told = str(caught.value).splitlines()
+    assert len(told) == 2 and all(f"{path}, line 2: score" in line for path, line in zip(paths, told, strict=True))
 
 
 def test_no_part_of_a_line_passes_for_the_whole(study, tmp_path):
@@ -117,7 +116,7 @@ def test_text_from_spreadsheets_is_read_and_bytes_are_not(study, tmp_path):
     path = write(study, "anna", change=lambda text: "\ufeff" + text.replace("\n", "\r\n"))
     assert len(read_ratings(path, tmp_path / "study")) == 4
     path.write_bytes(to_csv(ratings_of(study, "anna")) + b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"ratings-anna\.csv, line 6: is no UTF-8 text"):
+    with pytest.raises(ValueError, match=r"ratings-anna\.csv, line 6: got another number of values"):
         read_ratings(path, tmp_path / "study")
     with pytest.raises(ValueError, match=r"absent\.csv: cannot be read \(No such file"):
         read_ratings([tmp_path / "absent.csv"], tmp_path / "study")
@@ -129,8 +128,6 @@ def test_a_rater_has_one_file(study, tmp_path):
     second.write_bytes(to_csv([{**rating, "score": 1} for rating in ratings_of(study, "anna", 2)]))
     with pytest.raises(ValueError, match=r"line 2: rater: got 'anna', whose ratings are in"):
         read_ratings([first, second], tmp_path / "study")
-    found = read_ratings([first, second], tmp_path / "study", on_error="exclude")
-    assert len(found) == 4 and set(found.attrs["excluded"]) == {str(second)}
 
 
 def test_no_ratings_are_an_error(study, tmp_path):
@@ -138,8 +135,6 @@ def test_no_ratings_are_an_error(study, tmp_path):
         with pytest.raises(ValueError, match=r"paths: got no ratings in files ratings-\*\.csv"):
             read_ratings(study.folder, tmp_path / "study")
         write(study, "anna", 0)
-    with pytest.raises(ValueError, match="on_error: got 'drop', expected one of raise, exclude"):
-        read_ratings(study.folder, tmp_path / "study", on_error="drop")
 
 
 def test_simulated_raters_are_known_by_their_names(study, tmp_path):
