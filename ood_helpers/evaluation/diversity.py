@@ -67,18 +67,10 @@ def _ms_ssim_distances(x: torch.Tensor, first: np.ndarray, second: np.ndarray) -
 
 @dataclass(frozen=True)
 class Novelty:
-    """How far generated images are from those that they were made of.
+    """How far generated images are from those that they were made of."""
 
-    Attributes
-    ----------
-    median : float
-        Of the distances to the nearest input, over that of real images: 0 for copies, 1 for images as new as real ones.
-    copies : float
-        Share of images nearer to an input than 95 % of real ones are.
-    """
-
-    median: float
-    copies: float
+    median: float  #: distance to the nearest input over that of real images: 0 for copies, 1 for as new ones
+    copies: float  #: share of images nearer to an input than 95 % of real ones are
 
 
 def novelty(

@@ -83,23 +83,13 @@ def _judge_of(id_domain: str, target_domain: str, scorer: DomainScorer | None) -
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """What became of images over heights ``t`` and amounts of fresh noise ``eta``, both ascending.
-
-    Attributes
-    ----------
-    errors : ndarray
-        Mean absolute error of each image on the scale ``[0, 1]``, float64 ``(heights, etas, n)``.
-    odds : ndarray
-        `capture_odds` of what it came out as, float64 ``(heights, etas, n)``.
-    example : Tensor
-        What became of the first image, ``(heights, etas, C, H, W)``.
-    """
+    """What became of images over heights ``t`` and amounts of fresh noise ``eta``, both ascending."""
 
     heights: tuple[int, ...]
     etas: tuple[float, ...]
-    errors: np.ndarray
-    odds: np.ndarray
-    example: torch.Tensor
+    errors: np.ndarray  #: mean absolute error of each image on the scale ``[0, 1]``, float64 ``(heights, etas, n)``
+    odds: np.ndarray  #: `capture_odds` of what it came out as, float64 ``(heights, etas, n)``
+    example: torch.Tensor  #: what became of the first image, ``(heights, etas, C, H, W)``
 
     @property
     def error(self) -> np.ndarray:

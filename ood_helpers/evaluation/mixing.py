@@ -21,18 +21,10 @@ from ..models.frozen import FrozenModel
 
 @dataclass(frozen=True)
 class Chain:
-    """Radii along a walk, in ascending order of ``t``.
+    """Radii along a walk, in ascending order of ``t``."""
 
-    Attributes
-    ----------
-    t : ndarray
-        Timesteps, float64 ``(levels,)``; -1 is the image.
-    radius : ndarray
-        ``|x_t| / sqrt(d)`` of each image, float64 ``(levels, n)``.
-    """
-
-    t: np.ndarray
-    radius: np.ndarray
+    t: np.ndarray  #: timesteps, float64 ``(levels,)``; -1 is the image
+    radius: np.ndarray  #: ``|x_t| / sqrt(d)`` of each image, float64 ``(levels, n)``
 
 
 def radius_along(

@@ -64,22 +64,12 @@ def _pair(name: str, x, other: str, y) -> tuple[torch.Tensor, torch.Tensor]:
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """An inversion and its way back.
+    """An inversion and its way back."""
 
-    Attributes
-    ----------
-    latents, copies : Tensor
-        ``(n, C, H, W)``: the latents at ``t``, and the images that they are denoised into.
-    mae : Tensor
-        `reconstruction_error` of each image, float64 ``(n,)``.
-    nfe : float
-        Network evaluations per image, both ways together.
-    """
-
-    latents: torch.Tensor
-    copies: torch.Tensor
-    mae: torch.Tensor
-    nfe: float
+    latents: torch.Tensor  #: at ``t``, ``(n, C, H, W)``
+    copies: torch.Tensor  #: the images that they are denoised into
+    mae: torch.Tensor  #: `reconstruction_error` of each image, float64 ``(n,)``
+    nfe: float  #: network evaluations per image, both ways together
 
     def __str__(self) -> str:
         mae = f"MAE {self.mae.mean():.4f} ± {self.mae.std():.4f} (mean ± std) over {len(self.mae)} images"

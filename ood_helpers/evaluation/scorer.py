@@ -33,16 +33,10 @@ WEIGHTS, RECORD = "scorer.safetensors", "scorer.json"
 
 
 class DomainScorer(nn.Module):
-    """Classify images ``(n, 3, H, W)`` in ``[-1, 1]`` into domains.
+    """Classify images ``(n, 3, H, W)`` in ``[-1, 1]`` into ``domains``, in the order of the scores.
 
-    Attributes
-    ----------
-    domains : tuple of str
-        In the order of the scores.
-    temperature : Tensor
-        Divides the scores, so that probabilities are calibrated on held-out, augmented images.
-    record : dict
-        How it was trained, and how accurate it is.
+    ``temperature`` divides the scores, so that probabilities are calibrated on held-out, augmented images; ``record``
+    says how it was trained, and how accurate it is.
     """
 
     def __init__(self, domains: tuple[str, ...], channels: tuple[int, ...] = (24, 48, 96, 128)):
