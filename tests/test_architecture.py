@@ -1,6 +1,7 @@
 """The house: rooms import only from rooms before them, and importing the package costs nothing."""
 
 import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -106,8 +107,25 @@ def test_importing_the_package_loads_nothing_heavy_and_changes_nothing():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def public_functions():
+    """Functions that are public, and public methods of classes that are, each by its name."""
+    satellites = [getattr(ood_helpers, name) for name in ("theory", "training", "baselines", "astro", "opinion")]
+    for room in (ood_helpers, *satellites):
+        for name in room.__all__:
+            thing = getattr(room, name)
+            if inspect.isfunction(thing):
+                yield name, thing
+            elif inspect.isclass(thing) and thing.__module__.startswith("ood_helpers"):
+                methods = {key: value for key, value in vars(thing).items() if inspect.isfunction(value)}
+                yield from ((f"{name}.{key}", value) for key, value in methods.items() if not key.startswith("_"))
+
+
 def test_every_public_name_is_there_and_documented():
     for name in ood_helpers.__all__:
         assert getattr(ood_helpers, name).__doc__, name
+    for name, function in public_functions():
+        signature = inspect.signature(function)
+        bare = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
+        assert function.__doc__ and not bare and signature.return_annotation is not signature.empty, (name, bare)
     with pytest.raises(AttributeError, match="inverse"):
         _ = ood_helpers.inverse

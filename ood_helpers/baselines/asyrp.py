@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -184,7 +185,7 @@ def asyrp_denoise(
     steps: int = 40,
     generator: torch.Generator | None = None,
     precision: str = "auto",
-    **settings,
+    **settings: Any,
 ) -> torch.Tensor:
     """Denoise latents at ``asyrp.interval.t``, inverted by the frozen model, with the shifted bottleneck.
 

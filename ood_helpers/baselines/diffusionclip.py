@@ -7,6 +7,7 @@ deterministic steps, and the gradient of the direction loss runs back through al
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -96,7 +97,7 @@ def diffusion_clip(
 
 
 def translate(
-    model: FrozenModel, tuned: FrozenModel, images: torch.Tensor, *, t: int = 400, steps: int = 40, **settings
+    model: FrozenModel, tuned: FrozenModel, images: torch.Tensor, *, t: int = 400, steps: int = 40, **settings: Any
 ) -> torch.Tensor:
     """Invert images by the frozen model and denoise them by the tuned one; settings are those that the two share."""
     return denoise(tuned, invert(model, images, t=t, steps=steps, **settings), t=t, steps=steps, **settings)

@@ -102,7 +102,7 @@ class Bandwidth:
         return (self.odds > 0.5).mean(2)
 
     def largest_eta(
-        self, max_error: float = 0.1, max_rate: float = 0.1, threshold: float = 0.5, images=slice(None)
+        self, max_error: float = 0.1, max_rate: float = 0.1, threshold: float = 0.5, images: Any = slice(None)
     ) -> np.ndarray:
         """Return ``B(t)``: for each height the largest ``eta`` up to which both stay within their tolerance.
 

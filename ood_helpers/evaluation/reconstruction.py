@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class RoundTrip:
 
 
 def round_trip(
-    model: FrozenModel, images: torch.Tensor, *, tolerance: float = 1e-6, max_iterations: int = 30, **settings
+    model: FrozenModel, images: torch.Tensor, *, tolerance: float = 1e-6, max_iterations: int = 30, **settings: Any
 ) -> RoundTrip:
     """Invert images and denoise their latents by the same settings (Sec. C.2).
 

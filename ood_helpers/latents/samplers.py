@@ -18,6 +18,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -91,7 +92,7 @@ def sample_latents(
     accept: Acceptance | None = None,
     max_rounds: int = 20,
     details: bool = False,
-    **settings,
+    **settings: Any,
 ) -> torch.Tensor | Sample:
     """Draw new latents ``(n, C, H, W)`` among inverted ones, in their dtype; with ``details``, a `Sample` of them.
 

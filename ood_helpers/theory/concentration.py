@@ -9,6 +9,7 @@ All functions take numbers or arrays, ``d`` of integers, and raise TypeError or 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ def spherical_fit(latents: torch.Tensor | np.ndarray | LatentStore) -> Spherical
     return SphericalFit(mean, float(np.sqrt(squares / rows.size)))
 
 
-def fitted_std_law(n: int, d: int):
+def fitted_std_law(n: int, d: int) -> Any:
     """Return the exact law of `SphericalFit.std` for ``n >= 2`` draws of ``N(mu, I)`` in ``d`` dimensions.
 
     A frozen distribution of scipy: ``chi`` with ``(n - 1) d`` degrees of freedom, over ``sqrt(n d)``.

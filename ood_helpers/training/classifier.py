@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,7 +123,7 @@ def batch_at(step: int, pictures, labels, recipe: ScorerRecipe) -> tuple[torch.T
 
 
 def train_scorer(
-    name: str, output: str | os.PathLike, *, device: str | None = None, progress: bool = True, **changes
+    name: str, output: str | os.PathLike, *, device: str | None = None, progress: bool = True, **changes: Any
 ) -> Path:
     """Train a scorer, calibrate it, measure it on held-out pictures, and save it: minutes on two cores.
 

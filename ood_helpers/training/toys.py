@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -120,7 +121,7 @@ def train(
     save_every: int = 250,
     card_images: int = 100,
     progress: bool = True,
-    **changes,
+    **changes: Any,
 ) -> Path:
     """Train a toy model, or continue where an earlier run stopped, and save it as a `diffusers` pipeline.
 
