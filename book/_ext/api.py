@@ -50,7 +50,8 @@ def entry(module: str, name: str) -> list[str]:
         return [f".. autoclass:: {module}.{name}", "   :members:"]
     if callable(thing):
         return [f".. autofunction:: {module}.{name}"]
-    return [f".. py:data:: {module}.{name}", f"   :value: {short(repr(thing))}"]
+    shown = thing.relative_to(PACKAGE.parent).as_posix() if isinstance(thing, Path) else repr(thing)
+    return [f".. py:data:: {module}.{name}", f"   :value: {short(shown)}"]
 
 
 def short(text: str, longest: int = 88) -> str:
