@@ -9,15 +9,19 @@ from . import theory as theory
 from . import training as training
 from .domains import domain_fingerprint as domain_fingerprint
 from .domains import domain_parameters as domain_parameters
+from .domains import domain_size as domain_size
 from .domains import list_domains as list_domains
 from .domains import load_domain as load_domain
 from .domains.drawn import dust_maps as dust_maps
+from .domains.fetch import fetch_set as fetch_set
 from .domains.folder import Folder as Folder
 from .domains.folder import Reader as Reader
 from .domains.folder import open_folder as open_folder
 from .domains.pictures import read_sheet as read_sheet
 from .domains.pictures import save_sheet as save_sheet
 from .domains.pictures import to_picture as to_picture
+from .domains.sets import ImageSet as ImageSet
+from .domains.sets import public_set as public_set
 from .domains.skies import GALAXY_KINDS as GALAXY_KINDS
 from .domains.skies import random_field as random_field
 from .evaluation.distances import features_of as features_of
@@ -39,7 +43,9 @@ from .evaluation.reconstruction import edge_similarity as edge_similarity
 from .evaluation.reconstruction import latent_error as latent_error
 from .evaluation.reconstruction import reconstruction_error as reconstruction_error
 from .evaluation.reconstruction import round_trip as round_trip
+from .evaluation.scorer import DOMAIN_SCORER as DOMAIN_SCORER
 from .evaluation.scorer import GALAXIES as GALAXIES
+from .evaluation.scorer import REAL_SCORER as REAL_SCORER
 from .evaluation.scorer import DomainScorer as DomainScorer
 from .evaluation.scorer import load_scorer as load_scorer
 from .kernels.levels import Level as Level
@@ -105,6 +111,7 @@ from .models.loading import list_models as list_models
 from .models.loading import load_model as load_model
 from .models.loading import model_record as model_record
 from .models.loading import save_model as save_model
+from .models.operations import evaluation_operations as evaluation_operations
 from .models.operations import gradient_operations as gradient_operations
 from .models.operations import measured_operations as measured_operations
 from .models.operations import operations as operations

@@ -1,4 +1,4 @@
-"""The command line: train a toy model; invert, sample and study a domain on one machine or many; make paper tables."""
+"""The command line: fetch public images; train a model; invert, sample and study a domain; make the paper's tables."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("linear", "cosine")
 DRAWN = ("sample", "study")  # commands of one model and one domain that draw new latents; as table 1 does
 COMMANDS = {  # what each does, in short and at length; how it is called; an example
+    "data": (
+        "list public sets of real images, with license and credit, or fetch some of them",
+        "Without names it lists the sets: where they are, how large, under which license, and whom to credit. With names "
+        "it fetches these, each into a folder of its name, and checks every file; given again, it goes on. Where there "
+        'is no network it says what to do. `ood_helpers.load_domain("hands", folder=FOLDER)` reads them.',
+        "[NAME ...] --output FOLDER",
+        "hands apples --output sets",
+    ),
     "train": (
-        "train a toy model, the domain scorer or the galaxy classifier, or continue an interrupted training",
-        "A network as it is shipped, seeded. A toy model's folder holds a diffusers pipeline in half precision, "
-        "training.json with the loss, and samples.png. A scorer's holds its weights and scorer.json with its accuracy.",
+        "train a model or a scorer, or continue an interrupted training",
+        "A network as it is shipped, seeded. A model's folder holds a diffusers pipeline in half precision, "
+        "training.json with the loss, and samples.png. A scorer's holds its weights and scorer.json with its accuracy. "
+        "Those of real images (real-hand, real-apple, real-scorer) need the --folder where `data` has put the sets.",
         "MODEL --output FOLDER",
         "toy-dog --output runs/short --steps 300",
     ),
@@ -88,22 +97,32 @@ def build_parser() -> argparse.ArgumentParser:
         ways = "".join(f"  {way:18} {words}\n" for way, words in METHODS.items())
         parts = [f"example:\n  python -m ood_helpers {name} {example}\n", EXITS]
         parts[1:1] = [f"ways to draw new latents:\n{ways}"] if name in (*DRAWN, "table") else []
-        parts[-1:-1] = [MANY.format(name=name)] if name != "train" else []
+        parts[-1:-1] = [MANY.format(name=name)] if name not in ALONE else []
         command = commands.add_parser(name, help=short, formatter_class=argparse.RawDescriptionHelpFormatter)
         command.description = textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100)
         command.usage, command.epilog = f"%(prog)s {usage} [options]", "\n".join(parts)
-        (_train_options if name == "train" else _study_options)(command, name)
+        ALONE.get(name, _study_options)(command, name)
     return parser
+
+
+def _data_options(command: argparse.ArgumentParser, _: str) -> None:
+    command.add_argument("names", nargs="*", metavar="NAME", help="sets to fetch (default: list all)")
+    command.add_argument("--output", type=Path, help="folder for their folders")
 
 
 def _train_options(command: argparse.ArgumentParser, _: str) -> None:
     add = command.add_argument
-    add("model", help="a toy model's name, such as toy-dog; or domain-scorer, domain-embedding, galaxy-classifier")
+    scorers = "domain-scorer, real-scorer, domain-embedding, galaxy-classifier"
+    add("model", help=f"a model's name, such as toy-dog or real-hand; or {scorers}")
     add("--output", required=True, help="folder for the model and its checkpoint")
+    add("--folder", type=Path, help="where the public sets are that a model of real images is trained on")
     add("--steps", type=int, help="optimizer steps, if not the recipe's")
     add("--images", type=int, help="training pictures (for a scorer: of each class)")
     add("--device", choices=("cpu", "cuda"), help="by default the GPU if there is one")
     add("--threads", type=int, help="processor threads, by default torch's choice")
+
+
+ALONE = {"data": _data_options, "train": _train_options}  # commands that are no work for many processes
 
 
 def _study_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -161,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     kept = "what is done is kept, and the same command goes on"
     try:
-        (_train if options.command == "train" else _study)(options)
+        {"data": _data, "train": _train}.get(options.command, _study)(options)
         return 0
     except KeyboardInterrupt:
         print(f"interrupted; {kept}", file=sys.stderr)
@@ -181,6 +200,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 1
 
 
+def _data(options: argparse.Namespace) -> None:
+    from . import fetch_set, list_domains, public_set
+    from .checks import check_choice
+
+    names = options.names or list_domains("sets")
+    for name in names:
+        check_choice("NAME", name, list_domains("sets"))
+    if options.names and options.output is None:
+        raise ValueError("--output: expected a folder for the sets")
+    for name in names:
+        known = public_set(name)
+        print(f"{name}: {known.what}\n  {known.files:,} images, {known.megabytes:g} MB from {known.address}")
+        print(f"  license: {known.license}\n  credit:  {known.credit}", flush=True)
+        if options.names:
+            print(f"  fetched into {fetch_set(name, options.output)}", flush=True)
+
+
 def _train(options: argparse.Namespace) -> None:
     import torch
 
@@ -188,7 +224,7 @@ def _train(options: argparse.Namespace) -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    changes = {key: value for key in ("steps", "images") if (value := getattr(options, key)) is not None}
+    changes = {key: value for key in ("folder", "steps", "images") if (value := getattr(options, key)) is not None}
     if options.model in CLASSIFIERS:
         folder = train_scorer(options.model, options.output, device=options.device, **changes)
         print(f"saved {folder}; use it by ood.load_scorer({str(folder)!r})")

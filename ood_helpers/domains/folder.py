@@ -47,6 +47,10 @@ class Folder:
         known = inspect.signature(self.reader.read_files).parameters.values()
         return tuple(option.name for option in known if option.kind is option.KEYWORD_ONLY)
 
+    def available(self, **_: object) -> int:
+        """How many files there are."""
+        return len(self.files)
+
     def choose(self, numbers: range, seed: int) -> list[Path]:
         """Files with these numbers in an order drawn by ``seed``; ValueError if there are fewer."""
         order = draw(len(self.files), numbers, seed, f"the number of {self.reader.NAME} in {str(self.path)!r}")

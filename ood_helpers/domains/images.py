@@ -23,11 +23,16 @@ def read_files(files: list[Path], size: int, folder) -> np.ndarray:
 
     Images of fractions or of 32-bit integers do not tell what white is; all of their folder do.
     """
+    return read_squares(files, size, folder, None)
+
+
+def read_squares(files: list[Path], size: int, folder, frame: tuple[float, float, float] | None) -> np.ndarray:
+    """Read images as `read_files` does; of a frame the left, top and side of the square in widths of the image."""
     white = cache(lambda: _white(folder.stamps()))
-    return np.stack([_read(file, size, white) for file in files])
+    return np.stack([_read(file, size, white, frame) for file in files])
 
 
-def _read(file: Path, size: int, white: Callable[[], float]) -> np.ndarray:
+def _read(file: Path, size: int, white: Callable[[], float], frame) -> np.ndarray:
     try:
         with Image.open(file) as opened:
             opened.load()
@@ -35,7 +40,11 @@ def _read(file: Path, size: int, white: Callable[[], float]) -> np.ndarray:
             rgb = _to_rgb(image, white() if image.mode in ("I", "F") else SCALES[-1])
     except UNREADABLE as error:
         raise ValueError(f"name: {str(file)!r} cannot be read as an image ({error})") from error
-    square = ImageOps.fit(rgb, (size, size), Image.Resampling.LANCZOS)
+    if frame:
+        left, top, side = (share * rgb.width for share in frame)
+        square = rgb.resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+    else:
+        square = ImageOps.fit(rgb, (size, size), Image.Resampling.LANCZOS)
     return np.asarray(square, np.float32).transpose(2, 0, 1) / 255
 
 

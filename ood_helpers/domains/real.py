@@ -1,23 +1,24 @@
-"""Real images that come with scikit-learn: handwritten digits and crops of two photographs."""
+"""Real images that come with installed packages: crops of their pictures, and handwritten digits.
+
+Each domain has two parts that share no pixel: ``train``, the left 70 % of every picture, and ``test``, the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
 
-WIDTH, HEIGHT = 640, 427  # of the photographs
+from ..checks import check_choice
+
 CUBIC, LANCZOS = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
+PARTS = "all", "train", "test"
+TRAIN = 0.7  # share of a picture's width, and of the digits
 
-
-@dataclass(frozen=True)
-class RealDomain:
-    """Images that ship with a library: ``(numbers, size, seed)`` to pictures in ``[0, 1]``, and to labels of these."""
-
-    pictures: Callable[[range, int, int], np.ndarray]
-    parameters: Callable[[range, int], dict[str, np.ndarray]]
+Place = tuple[int, int]  # left and top of a crop in pixels
 
 
 def draw(available: int, numbers: range, seed: int, what: str) -> np.ndarray:
@@ -27,46 +28,130 @@ def draw(available: int, numbers: range, seed: int, what: str) -> np.ndarray:
     return np.random.default_rng(seed).permutation(available)[numbers.start : numbers.stop]
 
 
-def _digit_parameters(numbers: range, seed: int) -> dict[str, np.ndarray]:
-    """Which of the 1,797 digits (``index``, none of them twice) and what they read (``digit``)."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits().target
-    index = draw(len(digits), numbers, seed, "the number of digits there are")
-    return {"index": index, "digit": digits[index]}
+def grid(pixels: np.ndarray, side: int, step: int, first: int, end: int) -> Iterator[Place]:
+    """Squares in rows and columns between two columns of a picture."""
+    for top in range(0, len(pixels) - side + 1, step):
+        yield from ((left, top) for left in range(first, end - side + 1, step))
 
 
-def _digit_pictures(numbers: range, size: int, seed: int) -> np.ndarray:
-    """White digits on black, enlarged from 8x8 pixels."""
-    from sklearn.datasets import load_digits
-
-    scans = (load_digits().images[_digit_parameters(numbers, seed)["index"]] / 16).astype(np.float32)
-    gray = np.stack([np.asarray(Image.fromarray(scan).resize((size, size), CUBIC)) for scan in scans])
-    return np.clip(gray, 0, 1)[:, None].repeat(3, 1)
-
-
-def _crop_parameters(numbers: range, seed: int) -> dict[str, np.ndarray]:
-    """Squares in the photographs: ``photograph`` (0 a temple, 1 a flower); ``left``, ``top``, ``side`` in pixels."""
-    rows = []
-    for rng in (np.random.default_rng([seed, i]) for i in numbers):
-        which, side = rng.integers(2), rng.integers(HEIGHT // 3, HEIGHT + 1)
-        rows.append((which, rng.integers(WIDTH - side + 1), rng.integers(HEIGHT - side + 1), side))
-    return dict(zip(("photograph", "left", "top", "side"), np.array(rows).T, strict=True))
+def disc(pixels: np.ndarray, side: int, step: int, first: int, end: int) -> Iterator[Place]:
+    """Those squares of a grid that lie within the picture's inscribed circle."""
+    center = len(pixels) / 2
+    for left, top in grid(pixels, side, step, first, end):
+        corners = np.array([[x - center, y - center] for x in (left, left + side) for y in (top, top + side)])
+        if np.hypot(*corners.T).max() < 0.97 * center:
+            yield left, top
 
 
-def _crop_pictures(numbers: range, size: int, seed: int) -> np.ndarray:
-    """Cut the squares out and resize them with antialiasing."""
-    from sklearn.datasets import load_sample_images
+def sources(pixels: np.ndarray, side: int, step: int, first: int, end: int) -> Iterator[Place]:
+    """Squares around bright spots, at least a step apart: the galaxies and the few stars of a deep field."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.feature import peak_local_max
 
-    photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
-    images = [
-        photographs[which].resize((size, size), LANCZOS, box=(left, top, left + side, top + side))
-        for which, left, top, side in np.stack(list(_crop_parameters(numbers, seed).values()), 1).tolist()
-    ]
-    return np.stack([np.asarray(image).transpose(2, 0, 1) for image in images]).astype(np.float32) / 255
+    light = gaussian_filter(pixels.mean(2), 2)
+    for y, x in peak_local_max(light, min_distance=step, threshold_abs=40, exclude_border=side // 2):
+        if first <= x - side // 2 and x + side // 2 <= end:
+            yield int(x) - side // 2, int(y) - side // 2
 
 
+@cache
+def picture(name: str) -> np.ndarray:
+    """Read a picture of scikit-image, scikit-learn or matplotlib, uint8 ``(H, W, 3)``."""
+    if name in ("china", "flower"):
+        from sklearn.datasets import load_sample_image
+
+        return load_sample_image(f"{name}.jpg")
+    if name == "portrait":
+        from matplotlib.cbook import get_sample_data
+
+        return np.asarray(Image.open(get_sample_data("grace_hopper.jpg")).convert("RGB"))
+    from skimage import data
+
+    found = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
+    return found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Squares of pictures, in an order that a seed draws; none shares more than 22 % of its area with another."""
+
+    names: tuple[str, ...]  # of the pictures
+    side: int  # of a square, in pixels of the picture
+    step: int  # from one square to the next
+    places: Callable[..., Iterator[Place]] = grid
+    options = ("part",)
+
+    def all_places(self, part: str) -> np.ndarray:
+        """Number of the picture, left and top of each square of a part, ``(n, 3)``."""
+        check_choice("part", part, PARTS)
+        rows = []
+        for which, name in enumerate(self.names):
+            width = picture(name).shape[1]
+            cut = round(TRAIN * width)
+            for label, first, end in (("train", 0, cut), ("test", cut, width)):
+                if part in ("all", label):
+                    rows += [(which, *at) for at in self.places(picture(name), self.side, self.step, first, end)]
+        return np.array(rows)
+
+    def available(self, part: str = "all") -> int:
+        """How many squares a part has."""
+        return len(self.all_places(part))
+
+    def parameters(self, numbers: range, seed: int, part: str = "all") -> dict[str, np.ndarray]:
+        """Tell which ``picture`` (its name), and where in it: ``left`` and ``top``."""
+        places = self.all_places(part)
+        which, left, top = places[draw(len(places), numbers, seed, f"the number of crops in part {part!r}")].T
+        return {"picture": np.array(self.names)[which], "left": left, "top": top}
+
+    def pictures(self, numbers: range, size: int, seed: int, part: str = "all") -> np.ndarray:
+        """Cut the squares out and resize them with antialiasing, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+        rows = zip(*self.parameters(numbers, seed, part).values(), strict=True)
+        crops = [Image.fromarray(picture(str(p))[y : y + self.side, x : x + self.side]) for p, x, y in rows]
+        resized = [np.asarray(crop.resize((size, size), LANCZOS)).transpose(2, 0, 1) for crop in crops]
+        return np.stack(resized).astype(np.float32) / 255
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The digits of scikit-learn, white on black, enlarged from 8x8 pixels; the part ``test`` is the last 30 %."""
+
+    count = 1797
+    options = ("part",)
+
+    def span(self, part: str) -> tuple[int, int]:
+        """First digit of a part, and the one after its last."""
+        check_choice("part", part, PARTS)
+        cut = round(TRAIN * self.count)
+        return {"all": (0, self.count), "train": (0, cut), "test": (cut, self.count)}[part]
+
+    def available(self, part: str = "all") -> int:
+        """How many digits a part has."""
+        first, end = self.span(part)
+        return end - first
+
+    def parameters(self, numbers: range, seed: int, part: str = "all") -> dict[str, np.ndarray]:
+        """Tell which of the digits (``index``, none of them twice) and what they read (``digit``)."""
+        from sklearn.datasets import load_digits
+
+        first, end = self.span(part)
+        index = first + draw(end - first, numbers, seed, f"the number of digits in part {part!r}")
+        return {"index": index, "digit": load_digits().target[index]}
+
+    def pictures(self, numbers: range, size: int, seed: int, part: str = "all") -> np.ndarray:
+        """Enlarge the scans, float32 ``(n, 3, size, size)`` in ``[0, 1]``."""
+        from sklearn.datasets import load_digits
+
+        scans = (load_digits().images[self.parameters(numbers, seed, part)["index"]] / 16).astype(np.float32)
+        gray = np.stack([np.asarray(Image.fromarray(scan).resize((size, size), CUBIC)) for scan in scans])
+        return np.clip(gray, 0, 1)[:, None].repeat(3, 1)
+
+
+SCENES = "china", "flower", "astronaut", "chelsea", "coffee", "rocket", "motorcycle", "portrait"
 REAL = {
-    "digits": RealDomain(_digit_pictures, _digit_parameters),
-    "photographs": RealDomain(_crop_pictures, _crop_parameters),
+    "digits": Digits(),
+    "photographs": Crops(SCENES, 128, 128),
+    "hubble": Crops(("hubble_deep_field",), 48, 38, sources),
+    "histology": Crops(("immunohistochemistry",), 64, 56),
+    "retina": Crops(("retina",), 128, 112, disc),
+    "texture": Crops(("grass", "gravel", "brick"), 64, 64),
 }

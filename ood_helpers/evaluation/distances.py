@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..checks import check_batch, check_integer
-from .scorer import load_scorer
+from .scorer import DomainScorer, load_scorer
 
 SUBSETS, LARGEST_SUBSET = 100, 250
 
@@ -38,7 +38,8 @@ def features_of(images: torch.Tensor, network: nn.Module | None = None, batch_si
     images : Tensor
         float ``(n, C, H, W)`` in ``[-1, 1]``; what lies outside is cut off, as on a screen.
     network : Module, optional
-        Maps ``(n, C, H, W)`` in ``[-1, 1]`` to ``(n, f)``, on its own device; by default the domain scorer's body.
+        Maps ``(n, C, H, W)`` in ``[-1, 1]`` to ``(n, f)``, on its own device; a `DomainScorer` by its features, which
+        is the shipped one by default.
     batch_size : int
 
     Raises
@@ -50,11 +51,8 @@ def features_of(images: torch.Tensor, network: nn.Module | None = None, batch_si
     check_integer("batch_size", batch_size, 1)
     if not isinstance(network, nn.Module | None):
         raise TypeError(f"network: got {type(network).__name__}, expected a torch.nn.Module")
-    if network is None:
-        network = load_scorer()
-        compute: Callable = network.features
-    else:
-        compute = network
+    network = load_scorer() if network is None else network
+    compute: Callable = network.features if isinstance(network, DomainScorer) else network
     weight = next(network.parameters(), images)
     with torch.no_grad():
         parts = [compute(part.to(weight).clamp(-1, 1)).double().cpu() for part in images.split(batch_size)]

@@ -22,11 +22,13 @@ from ..checks import check_batch
 from ..files import write_whole
 from ..models.operations import evaluation_operations, spend
 
-SHIPPED = Path(__file__).parent / "domain-scorer"
+DOMAIN_SCORER = Path(__file__).parent / "domain-scorer"
 GALAXIES = Path(__file__).parent / "galaxy-classifier"
 """For `load_scorer`: tells the six `GALAXY_KINDS` apart, and is undecided about other domains, clouds and noise.
 
 Two galaxies printed over each other it mostly calls one."""
+REAL_SCORER = Path(__file__).parent / "real-scorer"
+"""For `load_scorer`: tells eleven domains of real images apart."""
 
 SIZE = 64  # pixels; images of other sizes are resampled
 WEIGHTS, RECORD = "scorer.safetensors", "scorer.json"
@@ -99,7 +101,7 @@ class DomainScorer(nn.Module):
         write_whole(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def load_scorer(folder: str | os.PathLike = SHIPPED) -> DomainScorer:
+def load_scorer(folder: str | os.PathLike = DOMAIN_SCORER) -> DomainScorer:
     """Return a saved scorer, by default the one that comes with the package; frozen, in float32, the caller's own.
 
     Raises

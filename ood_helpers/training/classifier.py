@@ -24,6 +24,7 @@ from ..checks import check_choice, check_device
 from .losses import stream_of_step
 from .toys import TRAINING_SEED, pictures_as_bytes
 
+REAL = (*ood.list_domains("real"), "apples", "hands", "dust", "satellite", "objects")
 NONE = -1  # the label of a picture that shows none of the classes
 
 
@@ -31,7 +32,7 @@ NONE = -1  # the label of a picture that shows none of the classes
 class ScorerRecipe:
     """Everything that decides what a scorer becomes; its training depends on these fields alone."""
 
-    classes: str = "domains"  # or "galaxies": tell their six kinds apart
+    classes: str = "domains"  # drawn ones; or "real" ones; or "galaxies": tell their six kinds apart
     channels: tuple[int, ...] = (24, 48, 96, 128)  # of the stages, each half the size of the one before
     images: int = 2_500  # training pictures of each class
     size: int = 64
@@ -57,6 +58,7 @@ CLASSIFIERS = {
     "galaxy-classifier": ScorerRecipe(
         classes="galaxies", seed=TRAINING_SEED + 20, noise=0.2, mirror=False, faintest=0.05, others=3_000
     ),
+    "real-scorer": ScorerRecipe(classes="real", seed=TRAINING_SEED + 30, repaint=0.3),
 }
 
 
@@ -87,14 +89,28 @@ def augment(images: torch.Tensor, recipe: ScorerRecipe, stream: torch.Generator)
     return (x + uniform(0, recipe.noise, 1, 1, 1) * noise).clamp(-1, 1)
 
 
-def pictures_of(recipe: ScorerRecipe, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw ``n`` pictures of each class, of galaxies on average: uint8 ``(k n, 3, size, size)`` and their labels."""
+def pictures_of(recipe: ScorerRecipe, n: int, seed: int, folder=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw ``n`` pictures of each class, of galaxies on average: uint8 ``(k n, 3, size, size)`` and their labels.
+
+    Of real domains, which have two parts, the recipe's seed takes those to train on and another one the held-out ones,
+    each picture as often as need be.
+    """
     if recipe.classes == "galaxies":
         count = n * len(ood.GALAXY_KINDS)
         labels = torch.from_numpy(ood.domain_parameters("galaxy", count, seed)["kind"])
         return pictures_as_bytes("galaxy", count, recipe.size, seed), labels
-    drawings = [pictures_as_bytes(name, n, recipe.size, seed) for name in ood.list_domains("drawn")]
+    if recipe.classes == "domains":
+        drawings = [pictures_as_bytes(name, n, recipe.size, seed) for name in ood.list_domains("drawn")]
+    else:
+        part = "train" if seed == recipe.seed else "test"
+        drawings = [_pictures_of_part(name, n, recipe.size, seed, part, folder) for name in REAL]
     return torch.cat(drawings), torch.arange(len(drawings)).repeat_interleave(n)
+
+
+def _pictures_of_part(name: str, n: int, size: int, seed: int, part: str, folder) -> torch.Tensor:
+    where = {"part": part, "folder": folder if name in ood.list_domains("sets") else None}
+    there = int(min(n, ood.domain_size(name, **where)))
+    return pictures_as_bytes(name, there, size, seed, **where)[torch.arange(n) % there]
 
 
 def others_of(recipe: ScorerRecipe, n: int, seed: int) -> torch.Tensor:
@@ -123,7 +139,13 @@ def batch_at(step: int, pictures, labels, recipe: ScorerRecipe) -> tuple[torch.T
 
 
 def train_scorer(
-    name: str, output: str | os.PathLike, *, device: str | None = None, progress: bool = True, **changes: Any
+    name: str,
+    output: str | os.PathLike,
+    *,
+    folder: str | os.PathLike | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    **changes: Any,
 ) -> Path:
     """Train a scorer, calibrate it, measure it on held-out pictures, and save it: minutes on two cores.
 
@@ -132,14 +154,16 @@ def train_scorer(
     """
     check_choice("name", name, CLASSIFIERS)
     recipe, where = replace(CLASSIFIERS[name], **changes), check_device("device", device)
-    check_choice("classes", recipe.classes, ("domains", "galaxies"))
-    names = ood.GALAXY_KINDS if recipe.classes == "galaxies" else tuple(ood.list_domains("drawn"))
+    kinds = {"domains": tuple(ood.list_domains("drawn")), "galaxies": ood.GALAXY_KINDS, "real": REAL}
+    check_choice("classes", recipe.classes, kinds)
+    if (folder is None) == (recipe.classes == "real"):
+        raise ValueError(f"folder: got {folder!r}, expected that of the public sets for the real-scorer, and else none")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
-        scorer = ood.DomainScorer(names, recipe.channels).to(where)
+        scorer = ood.DomainScorer(kinds[recipe.classes], recipe.channels).to(where)
     optimizer = torch.optim.AdamW(scorer.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, max(recipe.steps, 2))
-    pictures, labels = pictures_of(recipe, recipe.images, recipe.seed)
+    pictures, labels = pictures_of(recipe, recipe.images, recipe.seed, folder)
     if recipe.others:
         pictures = torch.cat([pictures, others_of(recipe, recipe.others, recipe.seed)])
         labels = functional.pad(labels, (0, recipe.others), value=NONE)
@@ -154,12 +178,12 @@ def train_scorer(
         losses.append(loss.item())
     scorer.eval().requires_grad_(False)
     held_out = max(20, recipe.images // 10)
-    others, truth = pictures_of(recipe, held_out, recipe.seed + 1)
+    others, truth = pictures_of(recipe, held_out, recipe.seed + 1, folder)
     scorer.temperature.fill_(temperature(_augmented_scores(scorer, recipe, others), truth))
     scorer.record = {
         "recipe": asdict(recipe),
         "loss": [float(np.mean(losses[k : k + 100])) for k in range(0, len(losses), 100)],
-        "held_out": assess(scorer, recipe, *pictures_of(recipe, held_out, recipe.seed + 2)),
+        "held_out": assess(scorer, recipe, *pictures_of(recipe, held_out, recipe.seed + 2, folder)),
         "seconds": time.perf_counter() - started,
         "torch": torch.__version__.split("+")[0],
     }

@@ -10,7 +10,7 @@ import ood_helpers as ood
 from ood_helpers.baselines.diffusionclip import diffusion_clip, translate
 from ood_helpers.baselines.embedding import SHIPPED, direction_loss, image_direction, scorer_embedding
 from ood_helpers.evaluation.distances import features_of
-from ood_helpers.evaluation.scorer import SHIPPED as JUDGE
+from ood_helpers.evaluation.scorer import DOMAIN_SCORER as JUDGE
 from ood_helpers.models.frozen import fingerprint
 
 QUIET = {"precision": "float32", "progress": False}

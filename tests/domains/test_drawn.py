@@ -7,12 +7,13 @@ import torch
 import ood_helpers as ood
 from ood_helpers.domains import canvas, skies
 from ood_helpers.domains.drawn import CHUNK, DRAWN
+from ood_helpers.domains.real import REAL
 
 drawn = pytest.mark.parametrize("name", DRAWN)
 
 
 def test_the_list_starts_with_the_training_domain_and_holds_every_name():
-    assert ood.list_domains() == [*DRAWN, "digits", "photographs"]
+    assert ood.list_domains() == [*DRAWN, *REAL]
     assert ood.list_domains()[0] == "dog"
 
 
@@ -206,7 +207,11 @@ def test_a_random_field_has_the_stated_spectrum_and_variance(slope):
         ({"name": "dgo"}, FileNotFoundError, "name: got 'dgo', expected one of dog, cat"),
         ({"name": 3}, TypeError, "name: got int"),
         ({"name": ["dog"]}, TypeError, "name: got list"),
-        ({"name": "digits", "n": 1798}, ValueError, "n: got 1798, expected at most 1797"),
+        (
+            {"name": "digits", "n": 1798},
+            ValueError,
+            "n: got 1798, expected at most 1797, the number of digits in part 'all'",
+        ),
     ],
 )
 def test_bad_input_is_named(arguments, error, message):

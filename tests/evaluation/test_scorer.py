@@ -5,7 +5,7 @@ import torch
 
 import ood_helpers as ood
 from ood_helpers.domains.drawn import DRAWN
-from ood_helpers.evaluation.scorer import SHIPPED, DomainScorer, load_scorer
+from ood_helpers.evaluation.scorer import DOMAIN_SCORER, DomainScorer, load_scorer
 
 HELD_OUT = 77  # a seed of which no picture was used in training
 
@@ -23,7 +23,7 @@ def accuracy(pictures, change=lambda x: x):
 
 def test_it_knows_every_drawn_domain_and_weighs_little():
     assert load_scorer().domains == tuple(DRAWN)
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 2e6
+    assert sum(file.stat().st_size for file in DOMAIN_SCORER.iterdir()) < 2e6
 
 
 def test_it_is_right_on_held_out_pictures(pictures):

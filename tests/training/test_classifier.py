@@ -48,7 +48,8 @@ def test_the_same_command_gives_the_same_scorer_and_leaves_the_global_stream_alo
 
 def test_what_the_command_line_calls_a_scorer_is_what_was_shipped():
     """The recipe of each, but for what only ends or measures it, is that in the record of the shipped weights."""
-    shipped = {"domain-scorer": scorer.SHIPPED, "domain-embedding": embedding.SHIPPED, "galaxy-classifier": GALAXIES}
+    judges = {"domain-scorer": scorer.DOMAIN_SCORER, "real-scorer": scorer.REAL_SCORER, "galaxy-classifier": GALAXIES}
+    shipped = judges | {"domain-embedding": embedding.SHIPPED}
     for name, recipe in CLASSIFIERS.items():
         told = load_scorer(shipped[name]).record["recipe"]
         assert {**asdict(recipe), "channels": list(recipe.channels)} == {**asdict(recipe), **told}

@@ -35,7 +35,7 @@ def test_a_finished_run_is_a_pipeline_with_its_record(finished):
 def test_the_model_card_says_what_the_record_says(finished):
     card, record = (finished / "README.md").read_text(), json.loads((finished / "training.json").read_text())
     held_out = record["held_out"]
-    assert "drawn pictures of one domain, **dog**" in card and "6 steps of 4 images" in card
+    assert "model of one domain, **dog**" in card and "8 drawn pictures, seed" in card and "6 steps of 4 images" in card
     assert f"**{held_out['frechet']:.2f}**" in card and f"pictures: {held_out['floor']:.2f}." in card
     assert held_out["frechet"] > held_out["floor"] > 0  # six steps make no dogs
     assert "![Loss by training step](loss.png)" in card and "![Samples" in card
