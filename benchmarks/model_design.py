@@ -1,8 +1,8 @@
 """Does a better base model give better images of unseen domains?  Schedules, variances, and how long it trained.
 
     python benchmarks/model_design.py                    the shipped models
-    python benchmarks/model_design.py runs/face-300 ...  and other folders, such as those of shorter trainings:
-    python -m ood_helpers train toy-face --steps 300 --output runs/face-300
+    python benchmarks/model_design.py runs/face-750 ...  and other folders, such as those of shorter trainings:
+    python -m ood_helpers train toy-face --steps 750 --output runs/face-750
 
 Every model is walked between the image and the same noise level, whatever its schedule.  Writes
 `results/model_design.json`, model by model.

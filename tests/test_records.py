@@ -10,12 +10,8 @@ from ood_helpers.models.frozen import fingerprint
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 WITHOUT_WEIGHTS = {"geometry.json", "speed.json"}  # Gaussian points; random weights, and sizes alone
-EARLIER = {  # of the first generation of networks, still to be made again by their commands; their pages say so
-    "accuracy.json",
-}
-again = pytest.mark.xfail(reason="a record of the first generation of networks", strict=True)
 RECORDS = [
-    pytest.param(path, marks=again if path.name in EARLIER else (), id=path.stem)
+    pytest.param(path, id=path.stem)
     for path in sorted(RESULTS.rglob("*.json"))
     if path.name not in WITHOUT_WEIGHTS
 ]

@@ -40,8 +40,8 @@ def _read(file: Path, size: int, white: Callable[[], float], frame) -> np.ndarra
             rgb = _to_rgb(image, white() if image.mode in ("I", "F") else SCALES[-1])
     except UNREADABLE as error:
         raise ValueError(f"name: {str(file)!r} cannot be read as an image ({error})") from error
-    if frame:
-        left, top, side = (share * rgb.width for share in frame)
+    left, top, side = (share * rgb.width for share in frame or (0, 0, 1))
+    if frame and top + side <= rgb.height:  # a sheet that lies on its side has its fruit in the middle
         square = rgb.resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
     else:
         square = ImageOps.fit(rgb, (size, size), Image.Resampling.LANCZOS)
