@@ -138,24 +138,29 @@ def measured(device):
         cost["gigabytes"] = ((torch.cuda.max_memory_allocated(device) if cuda else resident("VmHWM")) - before) / 1e9
 
 
+def drawn_images(seeds: dict):
+    """Return how images are found: ``n`` of a drawn domain, of those that are meant for something."""
+    return lambda domain, n, what: ood.load_domain(domain, n, 64, seeds[what])
+
+
 class Study:
-    """A base model and an unseen domain: images to learn from and to judge by, and the budget: their inversion."""
+    """A base model and an unseen domain: images to learn from and to judge by, and the budget: their inversion.
 
-    def __init__(self, base: str, target: str, options, seeds: dict, own: bool = True):
-        self.model, self.own, self.target = ood.load_model(base), BASES[base], target
+    ``images(domain, n, what)`` finds images for one of the purposes in `SEEDS`; ``judge`` tells domains apart.
+    """
+
+    def __init__(self, base: str, domains: tuple[str, str], options, images, own: bool = True, judge=None, embed=None):
+        self.model, (self.own, self.target) = ood.load_model(base), domains
         self.options, self.code = options, fingerprint(self.model)
-        size = self.model.image_shape[-1]
-
-        def images(domain, n, what):
-            return ood.load_domain(domain, n, size, seeds[what])
-
-        self.inputs = images(target, options.inputs, "inputs")
-        self.other = images(target, options.images, "floor")
+        self.scorer, self.embed = judge or load_scorer(), embed
+        self.inputs = images(self.target, options.inputs, "inputs")
+        self.other = images(self.target, options.images, "floor")
         self.train = images(self.own, TRAIN_SOURCES, "train")
         self.sources = images(self.own, options.images, "translate")
-        held_out = images(target, options.real, "held_out")
+        held_out = images(self.target, options.real, "held_out")
         self.some_real, self.small = held_out[:200], THUMBNAIL(held_out)
-        self.real, self.real_own = features_of(held_out), features_of(images(self.own, options.real, "held_out"))
+        self.real = features_of(held_out, self.scorer)
+        self.real_own = features_of(images(self.own, options.real, "held_out"), self.scorer)
         self.quiet = {"precision": options.precision, "progress": False}
         self.up = {"t": T, "steps": options.steps, "solver": "dpm2m", **self.quiet}
         self.down = {"t": T, "steps": options.down, "solver": "dpm2m", **self.quiet}
@@ -172,7 +177,7 @@ class Study:
 
     def judge(self, images: torch.Tensor) -> dict:
         """Return how far images are from the target, and what the scorer takes them for."""
-        features, scorer = features_of(images), load_scorer()
+        features, scorer = features_of(images, self.scorer), self.scorer
         called = scorer.probabilities(images).argmax(1)
         kernel = ood.kernel_distance(features, self.real)
         seen_small = ood.kernel_distance(THUMBNAIL(images), self.small)
@@ -185,8 +190,8 @@ class Study:
             "thumbnails_error": seen_small.error,
             "target": float((called == scorer.domains.index(self.target)).float().mean()),
             "own": float((called == scorer.domains.index(self.own)).float().mean()),
-            "interference": ood.interference_rate(images, self.own, self.target).rate,
-            "diversity": ood.diversity(images).value,
+            "interference": ood.interference_rate(images, self.own, self.target, scorer).rate,
+            "diversity": ood.diversity(images, network=scorer).value,
             "novelty": new.median,
             "copies": new.copies,
         }
@@ -196,7 +201,9 @@ class Study:
         walk = {"t": T, "steps": 20, "solver": "dpm2m", **self.quiet}
         back = ood.denoise(model, ood.invert(model, self.sources[:16], **walk), **walk)
         return {
-            "own_frechet": ood.frechet_distance(features_of(self.fresh(model, self.sources)), self.real_own),
+            "own_frechet": ood.frechet_distance(
+                features_of(self.fresh(model, self.sources), self.scorer), self.real_own
+            ),
             "own_round_trip": float(ood.reconstruction_error(self.sources[:16], back).mean()),
         }
 
@@ -243,7 +250,9 @@ class Study:
 
     def clip(self, budget, t, **settings):
         """Tune toward the inputs' direction, and translate images of the own domain."""
-        tuned = diffusion_clip(self.model, self.train, self.inputs, t=t, operations=budget, **self.quiet, **settings)
+        tuned = diffusion_clip(
+            self.model, self.train, self.inputs, t=t, embed=self.embed, operations=budget, **self.quiet, **settings
+        )
 
         def make():
             return translate(self.model, tuned.model, self.sources, t=t, steps=40, **self.quiet)
@@ -253,7 +262,14 @@ class Study:
     def asyrp(self, budget, **settings):
         """Train a block toward the inputs' direction, and translate images of the own domain."""
         trained = train_asyrp(
-            self.model, self.train, self.inputs, interval=INTERVAL, operations=budget, **self.quiet, **settings
+            self.model,
+            self.train,
+            self.inputs,
+            interval=INTERVAL,
+            embed=self.embed,
+            operations=budget,
+            **self.quiet,
+            **settings,
         )
 
         def make():
@@ -336,7 +352,7 @@ def main() -> None:
         known, weights = record["pairs"].get(name, {}), fingerprint(ood.load_model(base))
         if complete(known, weights, methods):
             continue
-        study = Study(base, target, options, seeds, own=not options.sweep)
+        study = Study(base, (BASES[base], target), options, drawn_images(seeds), own=not options.sweep)
         known = known if known.get("weights") == weights else {}
         record["pairs"][name] = measure(name, study, methods, known, pictures)
         record["weights"][base] = weights

@@ -59,6 +59,8 @@ CLASSIFIERS = {
         classes="galaxies", seed=TRAINING_SEED + 20, noise=0.2, mirror=False, faintest=0.05, others=3_000
     ),
     "real-scorer": ScorerRecipe(classes="real", seed=TRAINING_SEED + 30, repaint=0.3),
+    # a second opinion, by which tunings are led and which judges nothing; not shipped
+    "real-embedding": ScorerRecipe(classes="real", channels=(32, 56, 80, 112), seed=TRAINING_SEED + 40, repaint=0.3),
 }
 
 
@@ -149,8 +151,8 @@ def train_scorer(
 ) -> Path:
     """Train a scorer, calibrate it, measure it on held-out pictures, and save it: minutes on two cores.
 
-    Parameters and errors are those of `train`, with a name from ``CLASSIFIERS``; there is no checkpoint. The folder is
-    for `load_scorer`.
+    Parameters and errors are those of `train`, with a name from ``CLASSIFIERS``; there is no checkpoint. What is
+    returned is for `load_scorer`.
     """
     check_choice("name", name, CLASSIFIERS)
     recipe, where = replace(CLASSIFIERS[name], **changes), check_device("device", device)

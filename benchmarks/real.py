@@ -1,0 +1,342 @@
+"""The whole study once more on real images: a model of photographs and seven real domains, beside the drawn world.
+
+    python -m ood_helpers data hands apples dust objects galaxies --output sets
+    python benchmarks/real.py --folder sets           results/real.json and sheets in results/real
+
+Two worlds are measured by the same functions, with the same numbers of images: ``drawn``, the model of drawn dogs with
+six drawn domains, and ``real``, the model of hands with seven real ones. Four parts:
+
+clouds        every model with the images of both worlds: round trips by DDIM (24 images), and the latents of 48 images
+              at t = 800: Gaussianity, geometry, centers, separability from the model's own domain, also at t = 200, 999
+generation    48 images of each way to draw latents; N = 25 and 500 for two domains
+mixing        what becomes of 24 images over heights and amounts of noise, for four domains of each world
+tuning        sampling against tuning, on a near and a far real pair, as in `benchmarks/generation.py`
+sky           real galaxies and real dust, as chapter 8 measures drawn ones
+
+Images of sets are those that no model was trained on. DiffusionCLIP and Asyrp are led by a scorer of real domains that
+is not the judge: ``python -m ood_helpers train real-embedding --folder sets --output embedding``. An interrupted run
+goes on where it stopped. Some 300 TFLOP: an hour on two cores with bfloat16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from generation import SAMPLING, SEEDS, Study, chosen_methods, machine, measured, plain, write_rows
+
+import ood_helpers as ood
+from ood_helpers import theory
+from ood_helpers.astro import brightness, dust_statistics, morphology, survival
+from ood_helpers.baselines import scorer_embedding
+from ood_helpers.pages.shared import DDIM, DOWN, FINER, WALK
+
+RESULTS = Path(__file__).parent / "results"
+N, FEW = 48, 24  # images of a domain whose latents are studied, and for what takes many evaluations
+HELD_OUT = 200  # other images of a domain at most
+WAYS = {
+    "lines": ("interpolate", {"kind": "lerp"}),
+    "arcs": ("interpolate", {"kind": "slerp"}),
+    "arcs, 0.1": ("interpolate", {"kind": "slerp", "weight": 0.1}),
+    "one variance": ("gaussian", {}),
+    "10 neighbors": ("centered", {"neighbors": 10, "share": 0.5}),
+}
+MANY = {"sizes": (25, 500), "domains": ("apples", "objects")}
+ETAS, HEIGHTS, STEPS = (0.0, 0.25, 0.5, 0.75, 1.0), (200, 400, 600, 800), 16
+PAIRS = {"near": "objects", "far": "dust"}  # for tuning
+THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())
+
+
+@dataclass(frozen=True)
+class World:
+    """A model, the domain it was trained on, unseen domains, those of them with a map of noise, and who judges."""
+
+    model: str
+    own: str
+    unseen: tuple[str, ...]
+    mixed: tuple[str, ...]
+    judge: Path
+
+
+WORLDS = {
+    "drawn": World(
+        "toy-dog",
+        "dog",
+        ("cat", "face", "church", "bedroom", "galaxy", "radiation"),
+        ("cat", "church", "galaxy", "radiation"),
+        ood.DOMAIN_SCORER,
+    ),
+    "real": World(
+        "real-hand",
+        "hands",
+        ("apples", "objects", "photographs", "histology", "texture", "hubble", "dust"),
+        ("apples", "objects", "hubble", "dust"),
+        ood.REAL_SCORER,
+    ),
+}
+ALSO = {"real-apple": "apples"}  # a second model of real images, for the clouds alone
+
+
+class Images:
+    """Where images of a domain come from: drawn by seeds, real ones by their numbers in a fixed order."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __call__(self, domain: str, n: int, what: str = "inputs", size: int = 64) -> torch.Tensor:
+        """Return ``n`` images, of a real domain fewer if there are fewer; those held out are other than the inputs."""
+        if domain in ood.list_domains("drawn"):
+            return ood.load_domain(domain, n, size, SEEDS[what])
+        where = {"folder": self.folder} if domain in ood.list_domains("sets") else {}
+        if domain in ("hands", "apples"):  # models were trained on the other part
+            where["part"] = "train" if what == "train" else "test"
+        start = {"inputs": 0, "translate": 0, "train": 0}.get(what, N)
+        there = ood.domain_size(domain, **where) - start
+        return ood.load_domain(domain, int(min(n, there)), size, 1, start, **where)
+
+
+def share(values: torch.Tensor) -> list[float]:
+    """A mean and its standard error."""
+    return [float(values.mean()), float(values.std() / len(values) ** 0.5)]
+
+
+def spreads(found: ood.Geometry) -> dict:
+    """Numbers of the three observations."""
+    return {
+        "uneven": found.pair_distance.std / found.pair_distance.mean,
+        "three": found.pair_angle.std,
+        "origin": found.origin_angle.mean,
+        "distance": found.pair_distance.mean,
+        "radius": found.radius.mean,
+    }
+
+
+def cloud(name: str, images: Images, domain: str, own: str) -> dict:
+    """Round trips and latents of a domain, and what tells them from those of the model's own domain."""
+    model = ood.load_model(name)
+    x = images(domain, N)
+    trip = ood.round_trip(model, x[:FEW], **DDIM, progress=False)
+    fine = ood.round_trip(model, x[:FEW], **(WALK | {"solver": "dpm2m", "steps": 20}), progress=False)
+    z = ood.invert(model, x, **WALK, progress=False)
+    tests = ood.gaussianity(z)
+    found = {
+        "n": len(x),
+        "mae": share(trip.mae),
+        "fine": share(fine.mae),
+        "neighbors": tests["neighbors"].effect,
+        "coarse": tests["spectrum"].effect,
+        "remains": share(theory.share_of_image(z, x)),
+        "latents": spreads(ood.geometry(z)),
+        "pixels": spreads(ood.geometry(x)),
+    }
+    if domain == own:
+        return found
+    mine = images(own, N)
+    latents = ood.invert(model, mine, **WALK, progress=False)
+    g = ood.gram(latents, z)
+    c = ood.center_distance(g, len(latents))
+    found |= {
+        "center": [c.unbiased / c.threshold, c.squared_error / (2 * max(c.unbiased, 1e-9) * c.threshold)],
+        "center, plug-in": c.plug_in / c.threshold,
+        "machine": theory.held_out_of(g, len(latents), C=100).machine,
+        "shuffled": float(ood.separability(g, len(latents), C=100).null.max()),
+        "points": len(g),
+        "gap": ood.kernel_distance(mine, x, torch.nn.Flatten()).value,
+    }
+    for t in (200, 999):
+        a, b = (ood.invert(model, y[:FEW], **(FINER | {"t": t}), progress=False) for y in (mine, x))
+        found[f"machine, t = {t}"] = theory.held_out_of(ood.gram(a, b), FEW, C=100).machine
+    return found
+
+
+def judged(images, real, world: World, domain: str, scorer) -> dict:
+    """How far images are from a domain, how different, and whether they fell back into the training domain."""
+    images = images.clamp(-1, 1)
+    features = ood.features_of(images, scorer)
+    called = scorer.probabilities(images).argmax(1)
+    return {
+        "images": len(images),
+        "frechet": ood.frechet_distance(features, real["features"]),
+        "kernel": ood.kernel_distance(features, real["features"]).value,
+        "thumbnails": ood.kernel_distance(THUMBNAIL(images), real["small"]).value,
+        "own": int((called == scorer.domains.index(world.own)).sum()),
+        "target": int((called == scorer.domains.index(domain)).sum()),
+        "captured": int((ood.capture_odds(images, world.own, domain, scorer) > 0.5).sum()),
+        "diversity": ood.diversity(images, network=scorer).value,
+        "ms_ssim": ood.diversity(images, "ms-ssim", max_images=30).value,
+    }
+
+
+def save(shown: dict[str, torch.Tensor], path: Path) -> list[str]:
+    """Write the first images of each way as rows of a sheet, and return whose rows they are."""
+    write_rows(path, [], {label: x.clamp(-1, 1) for label, x in shown.items()}, list(shown))
+    return list(shown)
+
+
+def generation(world: World, images: Images, domain: str, precision: str, pictures: Path) -> dict:
+    """Measure every way to draw latents, and write its first images."""
+    model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
+    held = images(domain, HELD_OUT, "held_out")
+    real = {"features": ood.features_of(held, scorer), "small": THUMBNAIL(held)}
+    x = images(domain, N)
+    z = ood.invert(model, x, **WALK, progress=False)
+    spread = (z - z.mean(0)).flatten(1).norm(dim=1).mean()
+    own = images(world.own, HELD_OUT, "held_out")
+    rows = {
+        "held out": len(held),
+        "real": judged(x, real, world, domain, scorer),
+        "apart": ood.frechet_distance(ood.features_of(own, scorer), real["features"]),
+        "gap": ood.kernel_distance(ood.features_of(own, scorer), real["features"]).value,
+    }
+    shown = {"real": x}
+    for label, (method, settings) in WAYS.items():
+        drawn = ood.sample_latents(z, N, method, generator=torch.Generator().manual_seed(11), **settings)
+        made = ood.denoise(model, drawn, **(DOWN | {"precision": precision}), progress=False)
+        rows[label] = judged(made, real, world, domain, scorer)
+        rows[label]["spread"] = float((drawn - drawn.mean(0)).flatten(1).norm(dim=1).mean() / spread)
+        shown[label] = made
+    return rows | {"sheet": save(shown, pictures / f"{domain}.webp")}
+
+
+def more_images(world: World, images: Images, domain: str, precision: str) -> dict:
+    """Diversity of arcs between the latents of few images and of many."""
+    model, found = ood.load_model(world.model), {}
+    where = {"folder": images.folder}
+    x = ood.load_domain(domain, max(MANY["sizes"]), 64, 1, **where)
+    z = ood.invert(model, x, **(WALK | {"precision": precision}), progress=False)
+    for n in MANY["sizes"]:
+        drawn = ood.sample_latents(z[:n], N, "interpolate", generator=torch.Generator().manual_seed(11))
+        made = ood.denoise(model, drawn, **(DOWN | {"precision": precision}), progress=False).clamp(-1, 1)
+        d = ood.diversity(made, "ms-ssim")
+        found[str(n)] = [d.value, d.error]
+    return found
+
+
+def mixing(world: World, images: Images, domain: str, precision: str) -> dict:
+    """What becomes of images over heights and noise; and at which t their prediction changes sides, with all noise."""
+    model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
+    x = images(domain, FEW)
+    walk = {"heights": HEIGHTS, "etas": ETAS, "steps": STEPS, "precision": precision, "progress": False}
+    found = ood.bandwidth(model, x, world.own, domain, scorer=scorer, **walk)
+    levels = ood.generation_levels(model.alphas_cumprod, t=800, steps=25)
+    z, fresh = ood.invert(model, x[:6], **WALK, progress=False), torch.Generator().manual_seed(7)
+    step = ood.ddim_eta(1.0, lambda: torch.randn(z.shape, generator=fresh).to(model.device))
+    guesses = ood.predicted_images(model, z, levels, step, precision="float32")
+    return {
+        "errors": found.errors.round(5).tolist(),
+        "odds": found.odds.round(5).tolist(),
+        "along": {
+            str(level.t): ood.interference_rate(guess.clamp(-1, 1), world.own, domain, scorer).rate
+            for level, guess in guesses
+        },
+    }
+
+
+def noise(world: World, images: Images, precision: str) -> dict:
+    """What a judge calls images that began as white noise."""
+    model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
+    made = ood.fresh_images(
+        model, FEW, eta=0.0, generator=torch.Generator().manual_seed(0), **(DOWN | {"precision": precision})
+    )
+    called = scorer.probabilities(made.clamp(-1, 1)).argmax(1)
+    return {"images": FEW, "own": int((called == scorer.domains.index(world.own)).sum())}
+
+
+def tuning(world: World, images: Images, domain: str, options, pictures: Path) -> dict:
+    """Sampling and tuning with equal budgets, and a sheet of what each made."""
+    options.inputs = options.images = N
+    options.real, options.steps, options.down = HELD_OUT, 50, 20
+    embed, judge = scorer_embedding(options.embedding), ood.load_scorer(world.judge)
+    study = Study(world.model, (world.own, domain), options, images, judge=judge, embed=embed)
+    methods = {**SAMPLING, **chosen_methods(RESULTS / "tuning_rates.json")}
+    rows, shown = {"real": study.judge(study.other)}, {"real": study.other}
+    for label, method in methods.items():
+        shown[label], rows[label] = study.run(method)
+        print(domain, label, {k: round(v, 3) for k, v in rows[label].items() if isinstance(v, float)}, flush=True)
+    return {"sheet": save(shown, pictures / f"tuning-{domain}.webp"), "methods": rows}
+
+
+def sky(world: World, images: Images, domain: str, precision: str, pictures: Path) -> dict:
+    """Which statistics of real galaxies or dust survive: of round trips, of arcs, of neighbors."""
+    model, n = ood.load_model(world.model), 96
+    measure = {"galaxies": lambda x: morphology(brightness(x)), "dust": lambda x: dust_statistics((x + 1) / 2)}[domain]
+    x, rest = images(domain, N), images(domain, n, "held_out")
+    z = ood.invert(model, x, **WALK, progress=False)
+    down, found = DOWN | {"precision": precision, "progress": False}, {}
+    made = {"reconstructed": ood.denoise(model, z, **down)}
+    for label in ("arcs", "10 neighbors"):
+        method, settings = WAYS[label]
+        drawn = ood.sample_latents(z, N, method, generator=torch.Generator().manual_seed(11), **settings)
+        made[label] = ood.denoise(model, drawn, **down)
+    real = measure(rest)
+    steady = [column for column in real if real[column].notna().sum() >= 10 and real[column].std() > 0]
+    for label, y in {"inputs": x, **made}.items():
+        table = survival(measure(y.clamp(-1, 1))[steady], real[steady])
+        found[label] = json.loads(table.to_json(orient="index"))
+    sheet = save({"inputs": x, **made}, pictures / f"sky-{domain}.webp")
+    return {"real": len(rest), "made": N, "ways": found, "sheet": sheet}
+
+
+def work(options, images: Images, pictures: Path):
+    """Yield what the record is made of: its part, its name there, the model it rests on, and who makes it."""
+    own = {world.model: world.own for world in WORLDS.values()} | ALSO
+    every = [domain for world in WORLDS.values() for domain in (world.own, *world.unseen)]
+    for model, trained_on in own.items():
+        for domain in dict.fromkeys((trained_on, *every)):
+            yield "clouds", f"{model} {domain}", model, partial(cloud, model, images, domain, trained_on)
+    for world in WORLDS.values():
+        common = {"world": world, "images": images, "precision": options.precision}
+        yield "noise", world.own, world.model, partial(noise, **common)
+        for domain in world.unseen:
+            yield "generation", domain, world.model, partial(generation, domain=domain, pictures=pictures, **common)
+        for domain in world.mixed:
+            yield "mixing", domain, world.model, partial(mixing, domain=domain, **common)
+    # the rest is about the real world alone, the last one
+    for domain in MANY["domains"]:
+        yield "many", domain, world.model, partial(more_images, domain=domain, **common)
+    for domain in ("galaxies", "dust"):
+        yield "sky", domain, world.model, partial(sky, domain=domain, pictures=pictures, **common)
+    for domain in PAIRS.values() if options.embedding else ():
+        yield "tuning", domain, world.model, partial(tuning, world, images, domain, options, pictures)
+
+
+def main() -> None:
+    """Measure what the record lacks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where the public sets are")
+    parser.add_argument("--embedding", type=Path, help="folder of the real-embedding; without it tuning is left out")
+    parser.add_argument("--precision", choices=tuple(ood.PRECISIONS), default="bfloat16", help="of all but latents")
+    parser.add_argument("--only", nargs="*", help="parts, such as clouds")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", default=str(RESULTS / "real.json"))
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    path, images = Path(options.output), Images(options.folder)
+    pictures = path.parent / "real"
+    pictures.mkdir(parents=True, exist_ok=True)
+    record = json.loads(path.read_text()) if path.exists() else {"weights": {}}
+    record |= {"settings": {"n": N, "few": FEW, "held out": HELD_OUT, "heights": HEIGHTS, "etas": ETAS, "steps": STEPS}}
+    record |= {"precision": options.precision, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    for part, key, model, make in work(options, images, pictures):
+        if options.only and part not in options.only:
+            continue
+        weights, known = ood.fingerprint(ood.load_model(model)), record.setdefault(part, {})
+        if key in known and known[key]["weights"] == weights:
+            continue
+        start = time.monotonic()
+        with measured(torch.device("cpu")) as cost:
+            found = make()
+        known[key] = {"weights": weights, **plain(found)}
+        record["weights"][model] = weights
+        path.write_text(json.dumps(record, indent=1) + "\n")
+        print(part, key, f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
