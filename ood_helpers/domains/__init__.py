@@ -101,7 +101,7 @@ def _domain(name, options: dict) -> tuple[Any, dict]:
         raise TypeError(f"name: got {type(name).__name__}, expected a domain's name or the path of a folder")
     given = {option: value for option, value in options.items() if value is not None}
     if name in SETS and "folder" in given:
-        domain = open_set(str(name), given.pop("folder"))
+        domain: Any = open_set(str(name), given.pop("folder"))
     elif name in DOMAINS:
         domain = DOMAINS[name]
     elif os.path.isdir(name):  # of a Path "" would be the working directory, and a name too long an OSError

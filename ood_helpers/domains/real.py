@@ -64,7 +64,7 @@ def picture(name: str) -> np.ndarray:
     if name == "portrait":
         from matplotlib.cbook import get_sample_data
 
-        return np.asarray(Image.open(get_sample_data("grace_hopper.jpg")).convert("RGB"))
+        return np.asarray(Image.open(str(get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB"))
     from skimage import data
 
     found = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()

@@ -144,7 +144,7 @@ class SetInFolder:
     @cached_property
     def labels(self) -> dict[str, np.ndarray]:
         """What is known of each file in order; numbers as integers."""
-        found = [self.kind.holds(file.as_posix()) for file in self.folder.files]
+        found = [match for file in self.folder.files if (match := self.kind.holds(file.as_posix()))]
         columns = {key: np.array([match[key] for match in found]) for key in found[0].re.groupindex}
         whole = {k: v.astype(int) if all(text.isdecimal() for text in v) else v for k, v in columns.items()}
         return whole | {"file": np.array([str(file) for file in self.folder.files])}
@@ -206,8 +206,8 @@ def open_set(name: str, folder: str | Path) -> SetInFolder:
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"folder: {str(folder)!r} is no folder; {how_to_fetch(name)}")
     opened = open_folder(folder)
-    matches = {file: kind.holds(file.as_posix()) for file in opened.files}
-    files = sorted((file for file, match in matches.items() if match), key=lambda file: _order(matches[file]))
+    matches = {file: match for file in opened.files if (match := kind.holds(file.as_posix()))}
+    files = sorted(matches, key=lambda file: _order(matches[file]))
     if not files:
         raise FileNotFoundError(f"folder: {str(folder)!r} holds no file of the set {name!r}; {how_to_fetch(name)}")
     return SetInFolder(kind, Folder(opened.path, opened.reader, files))

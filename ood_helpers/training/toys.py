@@ -54,6 +54,7 @@ class Recipe:
     warmup: int = 200  # steps that lead to the peak
     decay: int = 6_600  # step at which the rate would reach 0, the last one at the earliest
     ema_decay: float = 0.999  # of the moving average of the weights, which is what is saved
+    groups: int = 16  # of channels that are normalized together; those of one channel alone hide an image's mean color
     learn_sigma: bool = False  # learn the variances of the reverse steps, by the hybrid loss of improved DDPM
 
 
@@ -64,8 +65,8 @@ RECIPES = {
     "toy-face": Recipe(domain="face", steps=4_000, decay=4_000),
     "toy-church": Recipe(domain="church"),
     "toy-bedroom": Recipe(domain="bedroom"),
-    "real-hand": Recipe(domain="hands", shift=4, steps=16_000, decay=16_000),
-    "real-apple": Recipe(domain="apples", shift=4, steps=16_000, decay=16_000),
+    "real-hand": Recipe(domain="hands", shift=4, steps=16_000, decay=16_000, groups=4),
+    "real-apple": Recipe(domain="apples", shift=4, steps=16_000, decay=16_000, groups=4),
 }
 HELD_OUT = 77  # seed of drawn pictures that no model was trained on
 PROBES = 128  # images by which the loss of what a model was trained on is compared with that of other images
@@ -85,7 +86,7 @@ def build_network(recipe: Recipe) -> UNet2DModel:
             down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
             up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
             attention_head_dim=32,
-            norm_num_groups=16,
+            norm_num_groups=recipe.groups,
         )
 
 
@@ -316,4 +317,4 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
 def _course(recipe: dict) -> dict:
     """What decides the path of a run, whatever its length: a longer run passes through the shorter one's end."""
     channels, decay = tuple(recipe["channels"]), max(recipe["decay"], recipe["steps"])
-    return {**recipe, "channels": channels, "steps": None, "decay": decay}
+    return {**asdict(Recipe()), **recipe, "channels": channels, "steps": None, "decay": decay}

@@ -1,0 +1,147 @@
+"""Two worlds side by side: the claims of the paper that ``benchmarks/real.py`` measured on drawn and on real images.
+
+Every claim is judged by its rule in `verdicts`, on the numbers of one world: a model, the domain it was trained on, and
+unseen domains, all drawn or all real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import Bandwidth, wilson_interval
+from ..checks import check_choice
+from . import verdicts
+from .claims import CLAIMS, Outcome
+
+Judged = tuple[str, Outcome, str]  # a claim's key, what became of it, the number
+
+
+def outcomes(record: Mapping[str, Any], world: str) -> dict[str, tuple[Outcome, str]]:
+    """Judge every claim that a world's numbers can decide: outcome and number by the claim's key.
+
+    ``record`` is what ``benchmarks/results/real.json`` holds, ``world`` "drawn" or "real"; else ValueError.
+    """
+    check_choice("world", world, record["worlds"])
+    known = record["worlds"][world]
+    clouds = {name: record["clouds"][f"{known['model']} {name}"] for name in (known["own"], *known["unseen"])}
+    made = {name: record["generation"][name] for name in known["unseen"]}
+    maps = {name: record["mixing"][name] for name in known["mixed"]}
+    start = record["noise"][known["own"]]
+    found = [*_of_clouds(clouds, known["own"]), *_of_mixing(record["settings"], maps, made, start), *_of_samples(made)]
+    return {key: (outcome, number) for key, outcome, number in found}
+
+
+def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row a claim: its sentence, status and number in each world, and whether the status changes."""
+    found = {world: outcomes(record, world) for world in record["worlds"]}
+    rows = {}
+    for key in next(iter(found.values())):
+        told = {world: found[world][key] for world in found}
+        row = {"claim": CLAIMS[key].text}
+        for world, (outcome, number) in told.items():
+            row |= {world: outcome, f"number, {world}": number}
+        rows[key] = row | {"changes": len({outcome for outcome, _ in told.values()}) > 1}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _column(of: Mapping[str, Mapping], *keys: str) -> list:
+    """Values of each domain, found by a path of keys."""
+    found = []
+    for row in of.values():
+        value: Any = row
+        for key in keys:
+            value = value[key]
+        found.append(value)
+    return found
+
+
+def _span(values, digits: int = 2) -> str:
+    low, high = np.nanmin(values), np.nanmax(values)
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def _of_clouds(clouds: dict[str, dict], own: str) -> Iterator[Judged]:
+    """Chapters 1 to 4."""
+    unseen = {name: row for name, row in clouds.items() if name != own}
+    maes, errors = np.array(_column(unseen, "mae")).T
+    yield "reconstructs-unseen", verdicts.reconstructs_unseen(maes, errors), f"MAE {_span(maes, 4)}"
+    alike = verdicts.reconstructs_equally(clouds[own]["mae"], maes, errors)
+    yield "reconstructs-equally", alike, f"{_span(maes / clouds[own]['mae'][0], 1)} times that of {own}"
+    neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
+    white = verdicts.inverted_gaussian(neighbors, coarse)
+    yield "inverted-gaussian", white, f"neighbors correlate by {_span(neighbors)}"
+    remains, errors = np.array(_column(unseen, "remains")).T
+    by_lemma = 0.0015**0.5
+    yield "fig-3c", verdicts.fig_3c(remains, errors, by_lemma), f"share of the image {_span(remains)}"
+    uneven, three = _column(unseen, "latents", "uneven"), _column(unseen, "latents", "three")
+    origin = _column(unseen, "latents", "origin")
+    yield "observation-1", verdicts.observation_1(uneven), f"distances scatter by {_span(100 * np.array(uneven), 0)} %"
+    yield "observation-2", verdicts.observation_2(three), f"angles of three scatter by {_span(three, 1)}°"
+    yield "observation-3", verdicts.observation_3(origin), f"{_span(origin, 1)}°"
+    pixels = _column(unseen, "pixels", "uneven"), _column(unseen, "pixels", "origin")
+    yield "pixels-75", verdicts.pixels_75(*pixels), f"images: {_span(pixels[1], 0)}°"
+    ratios, errors = np.array(_column(unseen, "center")).T
+    apart = verdicts.center_distances(ratios, errors)
+    yield "center-distances", apart, f"{_span(ratios, 1)} times d^(1/4)"
+    machine, points = _column(unseen, "machine"), min(_column(unseen, "points"))
+    told = verdicts.svm_separable(machine, _column(unseen, "shuffled"), points)
+    yield "svm-separable", told, f"accuracy {_span(machine)}"
+    early, late = (_column(unseen, f"machine, t = {t}") for t in (200, 999))
+    earlier = verdicts.separable_earlier(early, late, points)
+    yield "separable-earlier", earlier, f"{_span(np.subtract(early, late))} more at t = 200 than at 999"
+
+
+def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], start: Mapping) -> Iterator[Judged]:
+    """Chapter 5."""
+    heights, etas = settings["heights"], settings["etas"]
+    found = {
+        name: Bandwidth(heights, etas, np.array(row["errors"]), np.array(row["odds"]), np.empty(0))
+        for name, row in maps.items()
+    }
+    n = settings["few"]
+    shares = sum(b.rate[-1] for b in found.values())
+    quiet, loud = (round(n * float(shares[k])) for k in (0, -1))
+    total = n * len(found)
+    lost = verdicts.interference(quiet, loud, total)
+    yield "interference", lost, f"{quiet} of {total} captured at η = 0, {loud} at η = 1"
+    surely = verdicts.noise_starts(start["own"], start["images"])
+    yield "noise-starts", surely, f"{start['own']} of {start['images']} in the training domain"
+    caught = _column(made, "one variance", "captured")
+    images = _column(made, "one variance", "images")
+    low, high = np.array([wilson_interval(k, of) for k, of in zip(caught, images, strict=True)]).T
+    rates = np.divide(caught, images)
+    yield "captured-draws", verdicts.captured_draws(low, high), f"{_span(rates)} of one-variance draws captured"
+    widths = [verdicts.bandwidths(b) for b in found.values()]
+    nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
+    first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
+    yield "bandwidth-image", nearer, f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
+    turns = [
+        verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()
+    ]
+    yield "t-800", verdicts.t_800(turns), f"predictions change sides at t = {_span(turns, 0)}"
+
+
+def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
+    """Chapter 6."""
+    spread = _column(made, "lines", "spread")
+    yield "convex-combination", verdicts.convex_combination(spread), f"lines keep {_span(spread)} of the spread"
+    each = [
+        verdicts.interpolation_generates(row["arcs"]["captured"], row["arcs"]["images"], row["arcs"]["frechet"], row["apart"])
+        for row in made.values()
+    ]
+    caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
+    near = np.divide(_column(made, "arcs", "frechet"), _column(made, "apart"))
+    told = f"arcs: {_span(caught)} captured, Fréchet distance {_span(near)} of that between the domains"
+    yield "interpolation-generates", verdicts.together(each), told
+    gains = [
+        np.subtract(_column(made, "arcs", key), _column(made, "arcs, 0.1", key)) for key in ("diversity", "ms_ssim")
+    ]
+    yield "middle-of-path", verdicts.middle_of_path(*gains), f"MS-SSIM diversity {_span(gains[1])} more in the middle"
+    score = np.divide(_column(made, "arcs", "frechet"), _column(made, "real", "frechet"))
+    gap = _column(made, "gap")
+    order = np.corrcoef(np.argsort(np.argsort(gap)), np.argsort(np.argsort(score)))[0, 1]
+    yield "far-domains-easier", verdicts.far_domains_easier(gap, score), f"rank correlation {order:+.2f}"
