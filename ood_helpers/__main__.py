@@ -24,9 +24,9 @@ DRAWN = ("sample", "study")  # commands of one model and one domain that draw ne
 COMMANDS = {  # what each does, in short and at length; how it is called; an example
     "data": (
         "list public sets of real images, with license and credit, or fetch some of them",
-        "Without names it lists the sets: where they are, how large, under which license, and whom to credit. With names "
-        "it fetches these, each into a folder of its name, and checks every file; given again, it goes on. Where there "
-        'is no network it says what to do. `ood_helpers.load_domain("hands", folder=FOLDER)` reads them.',
+        "Without names it lists the sets: where they are, how large, under which license, and whom to credit. With "
+        "names it fetches these, each into a folder of its name, and checks every file; given again, it goes on. Where "
+        'there is no network it says what to do. `ood_helpers.load_domain("hands", folder=FOLDER)` reads them.',
         "[NAME ...] --output FOLDER",
         "hands apples --output sets",
     ),

@@ -13,7 +13,7 @@ import ood_helpers as ood
 from ood_helpers import astro, opinion, theory
 from ood_helpers.evaluation.scorer import DomainScorer
 from ood_helpers.pages import figures
-from ood_helpers.training import toys
+from ood_helpers.training import trainer
 
 MODEL = ood.gaussian_model(0.1, 0.3, image_shape=(3, 8, 8))
 X, Z = torch.zeros(2, 3, 8, 8), torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -291,7 +291,7 @@ def test_gray_images_are_judged_as_rgb():
 
 
 def test_a_network_that_gives_nan_says_so():
-    model = toys.untrained("toy-dog")
+    model = trainer.untrained("toy-dog")
     model.predictor.network.conv_in.weight.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"untrained toy-dog.*float32.*1 of 1 images"):
         ood.invert(model, torch.zeros(1, 3, 64, 64), steps=2, precision="float32", progress=False)

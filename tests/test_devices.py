@@ -25,7 +25,7 @@ from ood_helpers.kernels.walk import SOLVERS
 from ood_helpers.models.frozen import NetworkPredictor, fingerprint
 from ood_helpers.models.loading import freeze
 from ood_helpers.training.losses import variational_bound
-from ood_helpers.training.toys import Recipe, build_network, build_scheduler
+from ood_helpers.training.trainer import Recipe, build_network, build_scheduler
 
 QUIET = {"precision": "float32", "progress": False}
 WALK = {"t": 700, "steps": 3, **QUIET}

@@ -11,9 +11,7 @@ from ood_helpers.models.frozen import fingerprint
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 WITHOUT_WEIGHTS = {"geometry.json", "speed.json"}  # Gaussian points; random weights, and sizes alone
 RECORDS = [
-    pytest.param(path, id=path.stem)
-    for path in sorted(RESULTS.rglob("*.json"))
-    if path.name not in WITHOUT_WEIGHTS
+    pytest.param(path, id=path.stem) for path in sorted(RESULTS.rglob("*.json")) if path.name not in WITHOUT_WEIGHTS
 ]
 
 

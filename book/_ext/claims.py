@@ -1,4 +1,4 @@
-"""The directive `claims-table`: every claim that a chapter has judged, with the verdict as the notebook displayed it.
+"""The directive `claims-table`: every claim that a chapter has judged, with its verdicts in a column for each world.
 
 `ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
 executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
@@ -15,9 +15,9 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
-from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, Verdict
+from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, WORLDS, Verdict
 
-HEAD = ("Claim", "In the paper", "Status", "Number", "Chapter")
+HEAD = ("Claim", "In the paper", *WORLDS.values())
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -55,19 +55,22 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
 
 
 def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
-    """Return the table of verdicts, each with a reference to its chapter."""
+    """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter."""
 
-    def row(*cells: nodes.Node) -> nodes.row:
-        return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
-
-    def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.row:
-        claim = CLAIMS[verdict.key]
+    def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
         status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
-        return row(nodes.Text(claim.text), nodes.Text(claim.place), status, nodes.Text(verdict.number), chapter)
+        return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
+
+    def row(key: str) -> nodes.row:
+        cells = [[nodes.paragraph("", told)] for told in (CLAIMS[key].text, CLAIMS[key].place)]
+        for world in WORLDS:
+            found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
+            cells.append(found or [nodes.paragraph("", "–")])
+        return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
 
     group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in HEAD), cols=len(HEAD))
-    group += nodes.thead("", row(*map(nodes.Text, HEAD)))
-    group += nodes.tbody("", *(judged(*one) for one in rows))
+    group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", title)) for title in HEAD)))
+    group += nodes.tbody("", *(row(key) for key in dict.fromkeys(verdict.key for verdict, _ in rows)))
     return nodes.table("", group, classes=["claims", "colwidths-auto"])
 
 
@@ -76,7 +79,8 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
     for pending in list(doctree.findall(PendingClaims)):
         rows = []
         for chapter, verdict in in_order(reported(app.env)):
-            title = nodes.Text(app.env.titles[chapter].astext())
+            number = chapter.rpartition("/")[2].partition("_")[0]
+            title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
         pending.replace_self(table(rows))
 

@@ -19,20 +19,20 @@ from ..checks import check_choice, check_device
 from . import original, schedules
 from .frozen import FrozenModel, NetworkPredictor, network_of
 
-TOYS = Path(str(files(__package__) / "toys"))
+SHIPPED = Path(str(files(__package__) / "shipped"))
 CONFIGS = {"unet": "config.json", "scheduler": "scheduler_config.json"}
 WEIGHTS = "diffusion_pytorch_model"
 
 
 def list_models() -> tuple[str, ...]:
     """Return the names of the models shipped with the package."""
-    return tuple(sorted(folder.name for folder in TOYS.iterdir() if (folder / "model_index.json").exists()))
+    return tuple(sorted(folder.name for folder in SHIPPED.iterdir() if (folder / "model_index.json").exists()))
 
 
 def model_record(name: str) -> dict:
     """Return how a shipped model was trained: recipe, loss, and the distance of its samples to held-out images."""
     check_choice("name", name, list_models())
-    return json.loads((TOYS / name / "training.json").read_text())
+    return json.loads((SHIPPED / name / "training.json").read_text())
 
 
 def load_model(
@@ -74,7 +74,7 @@ def load_model(
         raise TypeError(f"name_or_path: got {type(name_or_path).__name__}, expected a name or a path")
     name = os.fspath(name_or_path)
     if name in list_models() or os.path.isdir(name):
-        network, scheduler = _read_folder(TOYS / name if name in list_models() else Path(name_or_path), variant)
+        network, scheduler = _read_folder(SHIPPED / name if name in list_models() else Path(name_or_path), variant)
     elif os.path.isfile(name) or Path(name_or_path).suffix.lower() in original.SUFFIXES:
         if variant is not None:
             raise ValueError(f"variant: got {variant!r} with a checkpoint file, of which the moving average is taken")

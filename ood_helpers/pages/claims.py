@@ -124,6 +124,7 @@ CLAIMS = {claim.key: claim for claim in map(_claim, re.split(r"\n(?=\S)", _TOLD.
 PROVED, HOLDS, FAILS, OPEN = "proved", "measured: holds", "measured: fails", "measured: undecided"
 STATUS = {"holds": HOLDS, "fails": FAILS, "undecided": OPEN}
 Outcome = Literal["holds", "fails", "undecided"]
+WORLDS = {"drawn": "Drawn images", "real": "Real images"}
 CSS_CLASS = {PROVED: "claim-proved", HOLDS: "claim-holds", FAILS: "claim-fails", OPEN: "claim-open"}
 
 
@@ -135,6 +136,7 @@ class Verdict:
     status: str
     number: str
     when: str = ""
+    world: str = "drawn"
 
     @property
     def words(self) -> str:
@@ -155,16 +157,17 @@ def proved(key: str, check: Outcome, number: str) -> Verdict:
     return Verdict(key, PROVED, number)
 
 
-def measured(key: str, outcome: Outcome, number: str, when: str = "") -> Verdict:
+def measured(key: str, outcome: Outcome, number: str, when: str = "", world: str = "drawn") -> Verdict:
     """Judge a claim by what the chapter measured; ``outcome`` is that of its rule in `verdicts`.
 
     ``number`` is what was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800";
-    ``when`` are circumstances that the status is limited to, put after the word "when". ValueError: there is no such
-    claim, or the outcome is none of the three.
+    ``when`` are circumstances that the status is limited to, put after the word "when"; ``world`` is "drawn" or
+    "real", as the images are. ValueError: there is no such claim, or the outcome is none of the three.
     """
     check_choice("key", key, CLAIMS)
     check_choice("outcome", outcome, STATUS)
-    return Verdict(key, STATUS[outcome], number, when)
+    check_choice("world", world, WORLDS)
+    return Verdict(key, STATUS[outcome], number, when, world)
 
 
 def report(*verdicts: Verdict) -> None:

@@ -119,9 +119,7 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
     first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
     yield "bandwidth-image", nearer, f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
-    turns = [
-        verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()
-    ]
+    turns = [verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()]
     yield "t-800", verdicts.t_800(turns), f"predictions change sides at t = {_span(turns, 0)}"
 
 
@@ -129,9 +127,10 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     """Chapter 6."""
     spread = _column(made, "lines", "spread")
     yield "convex-combination", verdicts.convex_combination(spread), f"lines keep {_span(spread)} of the spread"
+    arcs = [row["arcs"] for row in made.values()]
     each = [
-        verdicts.interpolation_generates(row["arcs"]["captured"], row["arcs"]["images"], row["arcs"]["frechet"], row["apart"])
-        for row in made.values()
+        verdicts.interpolation_generates(arc["captured"], arc["images"], arc["frechet"], row["apart"])
+        for arc, row in zip(arcs, made.values(), strict=True)
     ]
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
     near = np.divide(_column(made, "arcs", "frechet"), _column(made, "apart"))

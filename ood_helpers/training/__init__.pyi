@@ -5,5 +5,5 @@ from .losses import noised as noised
 from .losses import stream_of_step as stream_of_step
 from .losses import training_loss as training_loss
 from .losses import variational_bound as variational_bound
-from .toys import train as train
-from .toys import untrained as untrained
+from .trainer import train as train
+from .trainer import untrained as untrained

@@ -46,8 +46,8 @@ Kernel distance, times 1000: {kernel}; of the others {kernel_floor}.
 Made by `python -m ood_helpers train {name} --output FOLDER{option}`; `training.json` has every number.
 """  # noqa: E501
 LOSSES = """
-Loss of the averaged weights at the same {images} timesteps and noises: {train:.4f} on training images, {held_out:.4f} on
-held-out ones (difference {difference:.4f} ± {error:.4f}, its standard error).
+Loss of the averaged weights at the same {images} timesteps and noises: {train:.4f} on training images, {held_out:.4f}
+on held-out ones (difference {difference:.4f} ± {error:.4f}, its standard error).
 """
 NEAREST = """
 ![Samples above, and below each the training image that is nearest in pixels, mirrored ones included](nearest.png)

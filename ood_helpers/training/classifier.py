@@ -22,7 +22,7 @@ import ood_helpers as ood
 
 from ..checks import check_choice, check_device
 from .losses import stream_of_step
-from .toys import TRAINING_SEED, pictures_as_bytes
+from .trainer import TRAINING_SEED, pictures_as_bytes
 
 REAL = (*ood.list_domains("real"), "apples", "hands", "dust", "satellite", "objects")
 NONE = -1  # the label of a picture that shows none of the classes

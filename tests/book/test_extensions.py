@@ -24,7 +24,7 @@ def extension(name):
 @pytest.fixture
 def house(tmp_path):
     """A root folder with a package of one module, weights and a lock."""
-    toys = tmp_path / "ood_helpers" / "models" / "toys"
+    toys = tmp_path / "ood_helpers" / "models" / "shipped"
     toys.mkdir(parents=True)
     (tmp_path / "ood_helpers" / "walk.py").write_text("STEPS = 50\n")
     (toys / "weights.safetensors").write_bytes(b"\0\1")
@@ -33,7 +33,7 @@ def house(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "edited", ["ood_helpers/walk.py", "ood_helpers/models/toys/weights.safetensors", "ood_helpers/new.py"]
+    "edited", ["ood_helpers/walk.py", "ood_helpers/models/shipped/weights.safetensors", "ood_helpers/new.py"]
 )
 def test_any_edit_of_the_package_changes_the_fingerprint(house, edited):
     fingerprint = extension("package_cache").fingerprint
@@ -70,7 +70,7 @@ def test_prose_byte_code_and_checkpoints_leave_the_fingerprint_alone(house):
     (house / "README.md").write_text("other words\n")
     (house / "ood_helpers" / "__pycache__").mkdir()
     (house / "ood_helpers" / "__pycache__" / "walk.pyc").write_bytes(b"\0")
-    (house / "ood_helpers" / "models" / "toys" / "training.pt").write_bytes(b"\0")
+    (house / "ood_helpers" / "models" / "shipped" / "training.pt").write_bytes(b"\0")
     assert fingerprint(house) == before
 
 
@@ -281,23 +281,30 @@ def chapters(tmp_path, monkeypatch):
 
 
 def texts(rows):
-    return [[cell.get_text() for cell in row("td")] for row in rows]
+    return [[cell.get_text().replace("\n", "") for cell in row("td")] for row in rows]
 
 
 def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_its_chapter(chapters):
     measured, known = chapters.claims.measured, chapters.claims.CLAIMS
     first = measured("svm-separable", "holds", "0.99"), measured("observation-2", "holds", "60° & more")
     chapters.write("first", *first)
-    chapters.write("second", measured("observation-2", "fails", "52°", when="copies are few"))
+    fewer = measured("observation-2", "fails", "52°", when="copies are few")
+    chapters.write("second", fewer, measured("observation-2", "undecided", "58°", world="real"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
+    drawn = "measured: holds 60° & more (The first chapter)measured: fails when copies are few 52° (The second chapter)"
     assert status == 0 and texts(rows) == [
-        [angle.text, angle.place, "measured: holds", "60° & more", "The first chapter"],
-        [angle.text, angle.place, "measured: fails when copies are few", "52°", "The second chapter"],
-        [machine.text, machine.place, "measured: holds", "0.99", "The first chapter"],
+        [angle.text, angle.place, drawn, "measured: undecided 58° (The second chapter)"],
+        [machine.text, machine.place, "measured: holds 0.99 (The first chapter)", "–"],
     ]
-    assert [row.a["href"] for row in rows] == ["first.html", "second.html", "first.html"]
-    assert [row.span["class"][-1] for row in rows] == ["claim-holds", "claim-fails", "claim-holds"]
+    assert [a["href"] for row in rows for a in row("a")] == [
+        "first.html",
+        "second.html",
+        "second.html",
+        "first.html",
+    ]
+    found = [span["class"][-1] for row in rows for span in row.select(".claim-status")]
+    assert found == ["claim-holds", "claim-fails", "claim-open", "claim-holds"]
 
 
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
@@ -313,10 +320,12 @@ def test_the_claims_page_follows_a_notebook_that_changes(chapters):
     measured = chapters.claims.measured
     chapters.write("first", measured("pixels-75", "holds", "75°"))
     chapters.write("second", measured("pixels-75", "holds", "74°"))
-    assert [row[3] for row in texts(chapters.build()[1])] == ["75°", "74°"]
+    both = "measured: holds {} (The first chapter)measured: holds 74° (The second chapter)"
+    assert [row[2] for row in texts(chapters.build()[1])] == [both.format("75°")]
     chapters.write("first", measured("pixels-75", "fails", "52°"))
     status, rows = chapters.build()
-    assert status == 0 and [row[2:4] for row in texts(rows)] == [["measured: fails", "52°"], ["measured: holds", "74°"]]
+    now = both.replace("holds {}", "fails 52°")
+    assert status == 0 and [row[2] for row in texts(rows)] == [now]
     assert chapters.build()[0] == 0
 
 
@@ -336,7 +345,7 @@ def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
     chapters.write("second")
     for options in ([], ["-E"]):
         status, rows = chapters.build(mode="cache", options=options)
-        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved", "0.01", "The first chapter"]]
+        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved 0.01 (The first chapter)", "–"]]
 
 
 def test_the_reference_lists_the_names_of_the_stubs_and_no_others():

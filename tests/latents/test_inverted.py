@@ -8,7 +8,7 @@ import torch
 import ood_helpers as ood
 from ood_helpers.latents import inverted
 from ood_helpers.models.frozen import fingerprint
-from ood_helpers.training.toys import untrained
+from ood_helpers.training.trainer import untrained
 
 MODEL = ood.gaussian_model(0.1, 0.25, image_shape=(3, 16, 16))
 QUICK = {"t": 100, "steps": 4, "progress": False}

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 import ood_helpers as ood
-from ood_helpers.models.loading import TOYS, freeze
+from ood_helpers.models.loading import SHIPPED, freeze
 
 
 def tiny_network(**changes):
@@ -103,9 +103,9 @@ def test_other_kinds_of_model_are_refused(network, scheduler, message):
 
 @pytest.mark.parametrize("name", ood.list_models())
 def test_every_toy_is_small_and_opens_as_a_ddpm_pipeline(name):
-    weights = TOYS / name / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = SHIPPED / name / "unet" / "diffusion_pytorch_model.safetensors"
     assert weights.stat().st_size <= 10e6
-    pipeline = DDPMPipeline.from_pretrained(TOYS / name)
+    pipeline = DDPMPipeline.from_pretrained(SHIPPED / name)
     assert 2e6 <= sum(p.numel() for p in pipeline.unet.parameters()) <= 4e6
     model = ood.load_model(name)
     assert (

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import ood_helpers as ood
-from ood_helpers.training import classifier, toys
+from ood_helpers.training import classifier, trainer
 from ood_helpers.training.card import nearest_training_images
-from ood_helpers.training.toys import RECIPES, batch_at, middle_of, probe_losses, training_pictures
+from ood_helpers.training.trainer import RECIPES, batch_at, middle_of, probe_losses, training_pictures
 
 SMALL = {"size": 16, "shift": 2, "channels": (16, 32), "batch": 4, "steps": 3, "warmup": 1, "card_images": 6}
 
@@ -43,9 +43,9 @@ def judge(sets, tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(sets, judge, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toys.ood, "REAL_SCORER", judge)
+        patch.setattr(trainer.ood, "REAL_SCORER", judge)
         folder = tmp_path_factory.mktemp("hand")
-        return toys.train("real-hand", folder, folder=sets, device="cpu", progress=False, **SMALL)
+        return trainer.train("real-hand", folder, folder=sets, device="cpu", progress=False, **SMALL)
 
 
 def test_it_learns_from_the_people_who_are_not_held_out(sets):
@@ -54,9 +54,9 @@ def test_it_learns_from_the_people_who_are_not_held_out(sets):
     people = {round(float(x)) // 12 for x in pictures.float().mean((1, 2, 3))}
     assert pictures.shape == (180, 3, 18, 18) and pictures.dtype == torch.uint8
     assert people == set(range(20)) - {9, 19}
-    held_out = (toys.held_out_pictures(recipe, sets, 1000) + 1) * 127.5
+    held_out = (trainer.held_out_pictures(recipe, sets, 1000) + 1) * 127.5
     assert {round(float(x)) // 12 for x in held_out.mean((1, 2, 3))} == {9, 19} and len(held_out) == 20
-    later = (toys.held_out_pictures(recipe, sets, 1000, start=5) + 1) * 127.5
+    later = (trainer.held_out_pictures(recipe, sets, 1000, start=5) + 1) * 127.5
     torch.testing.assert_close(later, held_out[5:])
 
 
@@ -86,8 +86,8 @@ def test_the_record_tells_memory_and_the_card_whom_to_credit(finished):
     assert steps == 3 and train > 0 and held > 0
     card = (finished / "README.md").read_text()
     known = ood.public_set("hands")
-    for text in (known.license, known.credit, known.address, "180 photographs of hands", "Kernel distance", "nearest.png"):
-        assert text in card
+    told = (known.license, known.credit, known.address, "180 photographs of hands", "Kernel distance", "nearest.png")
+    assert all(text in card for text in told)
     assert (finished / "nearest.png").stat().st_size > 500
     assert ood.load_model(finished).image_shape == (3, 16, 16)
 
@@ -130,8 +130,8 @@ def test_the_real_scorer_learns_from_one_part_and_is_measured_on_the_other(judge
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda out: toys.train("real-hand", out), "folder: got None, expected a folder for sets"),
-        (lambda out: toys.train("toy-dog", out, folder=out), "folder: got .*, expected a folder for sets"),
+        (lambda out: trainer.train("real-hand", out), "folder: got None, expected a folder for sets"),
+        (lambda out: trainer.train("toy-dog", out, folder=out), "folder: got .*, expected a folder for sets"),
         (lambda out: classifier.train_scorer("real-scorer", out), "folder: got None, expected that of the public sets"),
         (lambda out: classifier.train_scorer("domain-scorer", out, folder=out), "folder: got .*, and else none"),
     ],

@@ -8,8 +8,8 @@ from diffusers import DDPMPipeline
 
 import ood_helpers as ood
 from ood_helpers.models.schedules import alphas_cumprod
-from ood_helpers.training import toys
-from ood_helpers.training.toys import RECIPES, Recipe, batch_at, train
+from ood_helpers.training import trainer
+from ood_helpers.training.trainer import RECIPES, Recipe, batch_at, train
 
 SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_rate": 3e-3, "warmup": 1}
 SMALL |= {"card_images": 4}
@@ -48,7 +48,7 @@ def test_training_leaves_the_global_stream_alone(tmp_path):
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     train("toy-dog", tmp_path, steps=1, device="cpu", progress=False, **SMALL)
-    toys.untrained("toy-dog")
+    trainer.untrained("toy-dog")
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -57,11 +57,11 @@ def test_an_interrupted_run_ends_with_the_very_same_weights(finished, tmp_path, 
         save(output, parts, record)
         raise KeyboardInterrupt
 
-    save = toys._save
-    monkeypatch.setattr(toys, "_save", killed)
+    save = trainer._save
+    monkeypatch.setattr(trainer, "_save", killed)
     with pytest.raises(KeyboardInterrupt):
         train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
-    monkeypatch.setattr(toys, "_save", save)
+    monkeypatch.setattr(trainer, "_save", save)
     resumed = train("toy-dog", tmp_path, steps=6, save_every=3, device="cpu", progress=False, **SMALL)
     ours, theirs = (ood.load_model(path).predictor.network.state_dict() for path in (finished, resumed))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
@@ -123,7 +123,7 @@ def test_learned_variances_follow_the_hybrid_loss_and_open_in_diffusers(tmp_path
 
 
 def test_an_unknown_model_or_field_is_named(tmp_path):
-    for make in (lambda: train("toy-cat", tmp_path), lambda: toys.untrained("toy-cat")):
+    for make in (lambda: train("toy-cat", tmp_path), lambda: trainer.untrained("toy-cat")):
         with pytest.raises(ValueError, match="name: got 'toy-cat', expected one of toy-dog"):
             make()
     with pytest.raises(ValueError, match="device: got 'tpu', expected"):
@@ -135,14 +135,14 @@ def test_an_unknown_model_or_field_is_named(tmp_path):
 @pytest.mark.parametrize("changes", [{"steps": -5}, {"steps": 0}, {"images": 0}, {"batch": 2.5}])
 def test_a_recipe_that_cannot_be_is_refused(tmp_path, changes):
     with pytest.raises((TypeError, ValueError), match=rf"^{next(iter(changes))}: got"):
-        toys.train("toy-dog", tmp_path / "run", progress=False, **changes)
+        trainer.train("toy-dog", tmp_path / "run", progress=False, **changes)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch):
     quick = {"images": 4, "batch": 2, "save_every": 1, "card_images": 3, "progress": False}
-    monkeypatch.setattr(toys, "export", lambda *_: tmp_path)
-    toys.train("toy-dog", tmp_path, steps=1, **quick)
+    monkeypatch.setattr(trainer, "export", lambda *_: tmp_path)
+    trainer.train("toy-dog", tmp_path, steps=1, **quick)
     before = (tmp_path / "checkpoint.pt").read_bytes()
 
     def full(descriptor):
@@ -150,6 +150,6 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch)
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        toys.train("toy-dog", tmp_path, steps=2, **quick)
+        trainer.train("toy-dog", tmp_path, steps=2, **quick)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
