@@ -1,0 +1,108 @@
+"""Two made-up worlds: one in which every claim holds, one in which none does."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from ood_helpers.pages import claims, worlds
+
+HEIGHTS, ETAS, FEW = (200, 800), (0.0, 0.25, 0.5, 0.75, 1.0), 24
+UNSEEN = tuple("abcdefg")
+GOOD_CLOUD = {
+    "n": 48,
+    "mae": [0.01, 1e-5],
+    "neighbors": 0.01,
+    "coarse": 1.01,
+    "remains": [0.3, 0.01],
+    "latents": {"uneven": 0.02, "three": 1.0, "origin": 89.9},
+    "pixels": {"uneven": 0.2, "origin": 70.0},
+    "center": [3.0, 0.1],
+    "machine": 0.99,
+    "shuffled": 0.6,
+    "points": 96,
+    "machine, t = 200": 1.0,
+    "machine, t = 999": 0.8,
+}
+BAD_CLOUD = GOOD_CLOUD | {
+    "mae": [0.2, 1e-5],
+    "neighbors": 0.5,
+    "coarse": 3.0,
+    "remains": [0.03, 1e-5],
+    "latents": {"uneven": 0.3, "three": 20.0, "origin": 70.0},
+    "pixels": {"uneven": 0.05, "origin": 89.0},
+    "center": [0.5, 0.01],
+    "machine": 0.6,
+    "machine, t = 200": 0.5,
+    "machine, t = 999": 0.9,
+}
+
+
+def ways(captured: int, frechet: float, gap: float) -> dict:
+    row = {"captured": captured, "images": 48, "frechet": frechet, "diversity": 3.0, "ms_ssim": 0.6}
+    low = row | {"diversity": 2.0, "ms_ssim": 0.5}
+    return {
+        "apart": 100.0,
+        "gap": gap,
+        "real": row | {"frechet": 1.0},
+        "lines": row | {"spread": 0.99},
+        "arcs": row,
+        "arcs, 0.1": low,
+        "one variance": row | {"captured": 40},
+    }
+
+
+def mixed(falls: bool, turns: float) -> dict:
+    """Images that a little noise moves at a low t and a lot at a high one, or the other way round."""
+    odds = np.zeros((2, 5, FEW))
+    odds[:, 4] = falls
+    errors = np.full(odds.shape, 0.01)
+    errors[1 if falls else 0, 1:] = 0.4
+    along = {"800.0": 0.0, str(turns): 1.0}
+    return {"odds": odds.tolist(), "errors": errors.tolist(), "along": along}
+
+
+@pytest.fixture
+def record():
+    good = {"model": "m", "own": "own", "unseen": UNSEEN, "mixed": ("a", "b")}
+    bad = {"model": "n", "own": "home", "unseen": tuple(map(str.upper, UNSEEN)), "mixed": ("A", "B")}
+    found = {
+        "settings": {"heights": HEIGHTS, "etas": ETAS, "few": FEW},
+        "worlds": {"drawn": good, "real": bad},
+        "clouds": {f"m {name}": GOOD_CLOUD for name in (*UNSEEN, "own")},
+        "generation": {},
+        "mixing": {name: mixed(True, 500.0) for name in "ab"} | {name: mixed(False, 900.0) for name in "AB"},
+        "noise": {"own": {"images": 24, "own": 24}, "home": {"images": 24, "own": 3}},
+    }
+    found["clouds"] |= {f"n {name.upper()}": BAD_CLOUD for name in UNSEEN} | {"n home": GOOD_CLOUD}
+    for k, name in enumerate(UNSEEN):
+        found["generation"][name] = ways(0, 20.0 - k, gap=float(k))
+        lost = ways(40, 90.0 + k, gap=float(k))
+        lost["lines"]["spread"], lost["arcs, 0.1"]["ms_ssim"], lost["one variance"]["captured"] = 0.7, 0.9, 0
+        found["generation"][name.upper()] = lost
+    return found
+
+
+def test_every_claim_holds_in_a_world_that_the_paper_describes(record):
+    assert {key: outcome for key, (outcome, _) in worlds.outcomes(record, "drawn").items() if outcome != "holds"} == {}
+
+
+def test_every_claim_fails_in_the_opposite_one(record):
+    assert {key: outcome for key, (outcome, _) in worlds.outcomes(record, "real").items() if outcome != "fails"} == {}
+
+
+def test_side_by_side_tells_numbers_and_what_changes(record):
+    table = worlds.side_by_side(record)
+    assert set(table.index) <= set(claims.CLAIMS) and len(table) >= 20
+    assert table["changes"].all()
+    same = copy.deepcopy(record)
+    same["worlds"]["real"] = same["worlds"]["drawn"]
+    assert not worlds.side_by_side(same)["changes"].any()
+    row = table.loc["reconstructs-unseen"]
+    assert row["claim"] == claims.CLAIMS["reconstructs-unseen"].text
+    assert row["number, drawn"] == "MAE 0.0100 to 0.0100" and row["number, real"] == "MAE 0.2000 to 0.2000"
+
+
+def test_an_unknown_world_is_named(record):
+    with pytest.raises(ValueError, match="world: got 'painted', expected one of drawn, real"):
+        worlds.outcomes(record, "painted")
