@@ -38,7 +38,8 @@ def test_no_outputs_are_stored(notebook):
 
 def test_code_cells_are_short_and_define_nothing(notebook):
     for cell in cells(notebook, "code"):
-        assert len(cell.source.splitlines()) <= 16, cell.source
+        assert len(cell.source.splitlines()) <= 24, cell.source
+        assert all(len(line) <= 88 for line in cell.source.splitlines()), cell.source
         tree = ast.parse(cell.source)
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)], cell.source
 
