@@ -11,11 +11,13 @@ import torch
 
 from .. import FrozenModel, features_of, frechet_distance, fresh_images, kernel_distance, load_scorer
 
+REVERSIBLE = {"eta": 0.0, "steps": 20, "solver": "dpm2m"}
 ERROR = "squared error of the noise"
 NEIGHBORS = 8  # samples of which the card shows the nearest training image
 DRAWN = "drawn pictures, seed {seed}; pictures of every other seed are held out"
-REAL = """{what}, of a set that comes in the folder of its publisher: {held:,} others, of every tenth
-run of neighbors, are held out. Re-encoded as JPEG before. [Address]({address}). License: {license}. Credit: {credit} |
+REAL = """{what}; {held:,} others are held out, every tenth run of neighbors. [Public set]({address}) |
+| License of the data | {license} |
+| Credit | {credit} |
 | Augmentation | mirrored, and shifted by up to {shift} of {large} pixels"""
 
 TEXT = """# {name}
@@ -50,6 +52,10 @@ Loss of the averaged weights at the same {images} timesteps and noises: {train:.
 on held-out ones (difference {difference:.4f} ± {error:.4f}, its standard error).
 """
 NEAREST = """
+The samples of this card, for these distances too, start with the mean colors of training images, of which `training.json`
+has some (`colors` of `ood.fresh_images`): without them many samples are tinted, since a network of this size hardly sees
+the mean color of noise.
+
 ![Samples above, and below each the training image that is nearest in pixels, mirrored ones included](nearest.png)
 
 The {shown} samples lie {memory:.2f} times as far from their nearest training image as held-out images do: 1 if nothing
@@ -57,14 +63,22 @@ is memorized, 0 for copies.
 """
 
 
-def assess(model: FrozenModel, held_out: Callable[[int, int], torch.Tensor], n: int, scorer: Path) -> dict:
+def assess(
+    model: FrozenModel,
+    held_out: Callable[[int, int], torch.Tensor],
+    n: int,
+    scorer: Path,
+    colors: list[list[float]] | None = None,
+) -> dict:
     """Compare samples, and as many held-out pictures, with other held-out pictures, in the features of a scorer.
 
-    ``held_out(n, start)`` returns ``n`` pictures, or all that are left, from number ``start`` on.
+    ``held_out(n, start)`` returns ``n`` pictures, or all that are left, from number ``start`` on; ``colors`` are mean
+    colors for the samples to start with.
     """
-    walk = {"eta": 0.0, "steps": 20, "solver": "dpm2m", "precision": "float32", "progress": False}
     others, target = held_out(n, 0), held_out(4 * n, n)
-    samples = fresh_images(model, len(others), generator=torch.Generator().manual_seed(1), **walk)
+    walk = {"colors": torch.tensor(colors)[: len(others)]} if colors else {}
+    walk |= {"generator": torch.Generator().manual_seed(1), "precision": "float32", "progress": False, **REVERSIBLE}
+    samples = fresh_images(model, len(others), **walk)
     judge = load_scorer(scorer)
     made, floor, goal = (features_of(images, judge) for images in (samples, others, target))
     kernel, kernel_floor = kernel_distance(made, goal), kernel_distance(floor, goal)

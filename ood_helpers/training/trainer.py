@@ -27,7 +27,7 @@ import ood_helpers as ood
 
 from ..checks import check_choice, check_device, check_integer
 from ..files import write_whole
-from .card import NEIGHBORS, assess, nearest_training_images, write_card
+from .card import NEIGHBORS, REVERSIBLE, assess, nearest_training_images, write_card
 from .losses import noised, stream_of_step, training_loss
 
 TRAINING_SEED = 20_240_000  # pictures of every other seed are held out from every toy model
@@ -69,6 +69,7 @@ RECIPES = {
     "real-apple": Recipe(domain="apples", shift=4, steps=16_000, decay=16_000, groups=4),
 }
 HELD_OUT = 77  # seed of drawn pictures that no model was trained on
+COLORS = 200  # mean colors of training images on record: a small network hardly sees the mean of noise
 PROBES = 128  # images by which the loss of what a model was trained on is compared with that of other images
 
 
@@ -260,19 +261,23 @@ def export(
     scheduler = build_scheduler(recipe)
     DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
     model = ood.freeze(network.float(), scheduler, name)
-    stream = torch.Generator().manual_seed(0)
-    samples = ood.fresh_images(model, 40, precision="float32", generator=stream, progress=False)
+    stream, held_out = torch.Generator().manual_seed(0), partial(held_out_pictures, recipe, folder)
+    walk, scorer = {"precision": "float32", "progress": False}, ood.DOMAIN_SCORER
+    if folder:
+        pictures = middle_of(training_pictures(recipe, folder), recipe)
+        record = {**record, "colors": pictures[:COLORS].mean((2, 3)).tolist()}
+        walk, scorer = walk | {"colors": pictures[:40].mean((2, 3)), **REVERSIBLE}, ood.REAL_SCORER
+    samples = ood.fresh_images(model, 40, generator=stream, **walk)
     ood.save_sheet(samples, output / "samples.png")
-    held_out, scorer = partial(held_out_pictures, recipe, folder), ood.REAL_SCORER if folder else ood.DOMAIN_SCORER
     record = {
         **record,
         "evaluation_operations": model.operations,
         "torch": torch.__version__.split("+")[0],
         "diffusers": diffusers.__version__,
-        "held_out": assess(model, held_out, card_images, scorer),
+        "held_out": assess(model, held_out, card_images, scorer, record.get("colors")),
     }
     if folder:
-        pictures, others = middle_of(training_pictures(recipe, folder), recipe), held_out(10_000)
+        others = held_out(10_000)
         found, memory = nearest_training_images(samples[:NEIGHBORS], pictures, others)
         ood.save_sheet(torch.cat([samples[:NEIGHBORS], found]), output / "nearest.png", NEIGHBORS)
         probes, table = min(len(pictures), len(others)), ood.alphas_cumprod(recipe.schedule)

@@ -79,6 +79,7 @@ def test_shifts_show_every_part_of_the_larger_picture():
 def test_the_record_tells_memory_and_the_card_whom_to_credit(finished):
     record = json.loads((finished / "training.json").read_text())
     source, losses = record["source"], record["final_losses"]
+    assert np.shape(record["colors"]) == (180, 3) and np.abs(record["colors"]).max() <= 1
     assert (source["count"], source["held"]) == (180, 20)
     assert source["credit"] == ood.public_set("hands").credit and source["memory"] > 0
     assert losses["difference"] == pytest.approx(losses["held_out"] - losses["train"]) and losses["error"] > 0
