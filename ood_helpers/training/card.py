@@ -52,9 +52,9 @@ Loss of the averaged weights at the same {images} timesteps and noises: {train:.
 on held-out ones (difference {difference:.4f} ± {error:.4f}, its standard error).
 """
 NEAREST = """
-The samples of this card, for these distances too, start with the mean colors of training images, of which `training.json`
-has some (`colors` of `ood.fresh_images`): without them many samples are tinted, since a network of this size hardly sees
-the mean color of noise.
+The samples of this card, for these distances too, start with mean colors of training images (`colors` of
+`ood.fresh_images`; `training.json` has some): without them many samples are tinted, since a network of this size hardly
+sees the mean color of noise.
 
 ![Samples above, and below each the training image that is nearest in pixels, mirrored ones included](nearest.png)
 
