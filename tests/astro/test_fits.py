@@ -538,9 +538,7 @@ def test_maps_that_are_not_asked_for_do_not_block_a_folder(tmp_path):
     assert ood.load_domain(tmp_path, 1, 32, start=order.index("b"), blank=0.0).eq(-1).all()
     with pytest.raises(ValueError, match=r"c\.fits.*cannot be read"):
         ood.load_domain(tmp_path, 1, 32, start=order.index("c"), blank=0.0)
-    with pytest.raises(
-        TypeError, match=r"blank: got 0\.0, expected no such option for 'dog' \(blank is one for a folder"
-    ):
+    with pytest.raises(TypeError, match=r"blank: got 0\.0, expected no such option for 'dog' \(part is one of real"):
         ood.load_domain("dog", 1, 32, blank=0.0)
 
 
