@@ -180,7 +180,9 @@ def run_ahead(app, env, docnames: list[str]) -> None:
     if not names:
         return
     recorded = next((one["seconds"] for one in costs(folder)["processors"]), {})
-    share_latents(folder, env.shared, recorded)
+    package = str(settings.execution_cache_path)  # which is named after the package's contents
+    share_latents(folder, env.shared, recorded, added=getattr(env, "package", package) == package)
+    env.package = package
     ahead = Ahead(folder, settings, Progress(recorded, names, workers()))
     cache.single_nb_execution = taking(ahead, env)
 
@@ -198,8 +200,11 @@ def taking(ahead: Ahead, env) -> Callable[..., ExecutionResult]:
     return execute
 
 
-def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float]) -> None:
-    """Make the latents that several chapters share, where there is a package to do it, and add up what they cost."""
+def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float], added: bool = True) -> None:
+    """Make the latents that several chapters share, where there is a package to do it, and keep what they cost.
+
+    What an interrupted build made counts, too, unless the package has changed since (not ``added``).
+    """
     if not (folder / "ood_helpers" / "pages" / "shared.py").exists():
         return
     about = sum(seconds for name, seconds in recorded.items() if name.startswith(SHARED))
@@ -211,7 +216,8 @@ def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, floa
         return
     for name, cost in json.loads(told.stdout.splitlines()[-1]).items():
         before = spent.get(name, dict.fromkeys(cost, 0.0))
-        spent[name] = {what: before[what] + cost[what] for what in cost}
+        anew = {what: before[what] + cost[what] for what in cost} if added else cost
+        spent[name] = anew if cost["operations"] else before
 
 
 def run_again(app, env, added, changed, removed) -> list[str]:

@@ -1,6 +1,7 @@
 """The local Sphinx extensions, each on the smallest input that shows what it is for."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -243,6 +244,23 @@ second
 first
 ```
 """
+
+
+def test_what_shared_latents_cost_adds_up_until_the_package_changes(tmp_path, monkeypatch):
+    """A build that was interrupted goes on, and one that finds all latents there costs nothing more."""
+    execution = extension("execution")
+    (tmp_path / "ood_helpers" / "pages").mkdir(parents=True)
+    (tmp_path / "ood_helpers" / "pages" / "shared.py").touch()
+    told, spent = {"latents/a": {"operations": 3.0, "seconds": 1.0}}, {}
+    done = SimpleNamespace(returncode=0, stderr="")
+    monkeypatch.setattr(execution.subprocess, "run", lambda *a, **k: done)
+    for operations, added, total in ((3.0, True, 3.0), (2.0, True, 5.0), (0.0, True, 5.0), (4.0, False, 4.0)):
+        told["latents/a"]["operations"] = operations
+        done.stdout = f"some words\n{json.dumps(told)}\n"
+        execution.share_latents(tmp_path, spent, {}, added)
+        assert spent["latents/a"]["operations"] == total
+
+
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
