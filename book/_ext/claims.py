@@ -17,7 +17,7 @@ from sphinx.util.nodes import make_refnode
 
 from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, WORLDS, Verdict
 
-HEAD = ("Claim", "In the paper", *WORLDS.values())
+HEAD = ("Claim", "In the paper")  # and a column for each world of which there is a verdict
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -57,19 +57,22 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
 def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
     """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter."""
 
+    worlds = [world for world in WORLDS if any(verdict.world == world for verdict, _ in rows)]
+
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
         status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
-        return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
+        return nodes.paragraph("", "", status, nodes.Text(f"; {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> nodes.row:
         cells = [[nodes.paragraph("", told)] for told in (CLAIMS[key].text, CLAIMS[key].place)]
-        for world in WORLDS:
+        for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
             cells.append(found or [nodes.paragraph("", "–")])
         return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
 
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in HEAD), cols=len(HEAD))
-    group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", title)) for title in HEAD)))
+    titles = (*HEAD, *(WORLDS[world] for world in worlds))
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in titles), cols=len(titles))
+    group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", title)) for title in titles)))
     group += nodes.tbody("", *(row(key) for key in dict.fromkeys(verdict.key for verdict, _ in rows)))
     return nodes.table("", group, classes=["claims", "colwidths-auto"])
 

