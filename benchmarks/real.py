@@ -1,10 +1,13 @@
 """The whole study once more on real images: a model of photographs and seven real domains, beside the drawn world.
 
     python -m ood_helpers data hands apples dust objects galaxies --output sets
-    python benchmarks/real.py --folder sets           results/real.json and sheets in results/real
+    python -m ood_helpers train real-embedding --folder sets --output embedding
+    python -m ood_helpers train real-apple --folder sets --output real-apple
+    python benchmarks/real.py --folder sets --embedding embedding --apple real-apple
 
-Two worlds are measured by the same functions, with the same numbers of images: ``drawn``, the model of drawn dogs with
-six drawn domains, and ``real``, the model of hands with seven real ones. Four parts:
+The last one writes results/real.json and sheets in results/real. Two worlds are measured by the same functions, with
+the same numbers of images: ``drawn``, the model of drawn dogs with six drawn domains, and ``real``, the model of hands
+with seven real ones. Its parts:
 
 clouds        every model with the images of both worlds: round trips by DDIM (24 images), and the latents of 48 images
               at t = 800: Gaussianity, geometry, centers, separability from the model's own domain, also at t = 200, 999
@@ -14,8 +17,8 @@ tuning        sampling against tuning, on a near and a far real pair, as in `ben
 sky           real galaxies and real dust, as chapter 8 measures drawn ones
 
 Images of sets are those that no model was trained on. DiffusionCLIP and Asyrp are led by a scorer of real domains that
-is not the judge: ``python -m ood_helpers train real-embedding --folder sets --output embedding``. An interrupted run
-goes on where it stopped. Some 300 TFLOP: an hour on two cores with bfloat16.
+is not the judge, the embedding. An interrupted run goes on where it stopped. Some 300 TFLOP: an hour on two cores with
+bfloat16.
 """
 
 from __future__ import annotations
@@ -80,7 +83,6 @@ WORLDS = {
         ood.REAL_SCORER,
     ),
 }
-ALSO = {"real-apple": "apples"}  # a second model of real images, for the clouds alone
 
 
 class Images:
@@ -293,11 +295,13 @@ def sky(world: World, images: Images, domain: str, precision: str, pictures: Pat
 
 def work(options, images: Images, pictures: Path):
     """Yield what the record is made of: its part, its name there, the model it rests on, and who makes it."""
-    own = {world.model: world.own for world in WORLDS.values()} | ALSO
+    own = {world.model: world.own for world in WORLDS.values()}
+    if options.apple:  # a second model of real images, for the clouds alone
+        own[options.apple] = "apples"
     every = [domain for world in WORLDS.values() for domain in (world.own, *world.unseen)]
     for model, trained_on in own.items():
         for domain in dict.fromkeys((trained_on, *every)):
-            yield "clouds", f"{model} {domain}", model, partial(cloud, model, images, domain, trained_on)
+            yield "clouds", f"{Path(model).name} {domain}", model, partial(cloud, model, images, domain, trained_on)
     for world in WORLDS.values():
         common = {"world": world, "images": images, "precision": options.precision}
         yield "noise", world.own, world.model, partial(noise, **common)
@@ -318,6 +322,7 @@ def main() -> None:
     """Measure what the record lacks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the public sets are")
+    parser.add_argument("--apple", help="folder of real-apple, a second model; without it there is none")
     parser.add_argument("--embedding", type=Path, help="folder of the real-embedding; without it tuning is left out")
     parser.add_argument("--precision", choices=tuple(ood.PRECISIONS), default="bfloat16", help="of all but latents")
     parser.add_argument("--only", nargs="*", help="parts, such as clouds")
@@ -343,7 +348,8 @@ def main() -> None:
         with measured(torch.device("cpu")) as cost:
             found = make()
         known[key] = {"weights": weights, **plain(found)}
-        record["weights"][model] = weights
+        if model in ood.list_models():
+            record["weights"][model] = weights
         path.write_text(json.dumps(record, indent=1) + "\n")
         print(part, key, f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s", flush=True)
 
