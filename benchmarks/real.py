@@ -257,7 +257,7 @@ def tuning(world: World, images: Images, domain: str, options, pictures: Path) -
     embed, judge = scorer_embedding(options.embedding), ood.load_scorer(world.judge)
     study = Study(world.model, (world.own, domain), options, images, judge=judge, embed=embed)
     methods = {**SAMPLING, **chosen_methods(RESULTS / "tuning_rates.json")}
-    rows, shown = {"real": study.judge(study.other)}, {"real": study.other}
+    rows, shown = {"inputs": study.judge(study.inputs)}, {"inputs": study.inputs}
     for label, method in methods.items():
         shown[label], rows[label] = study.run(method)
         print(domain, label, {k: round(v, 3) for k, v in rows[label].items() if isinstance(v, float)}, flush=True)
