@@ -9,7 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 import ood_helpers as ood
 from ood_helpers.pages import figures
 
-DOMAINS = ("church", "face", "galaxy")
+DOMAINS = ("church", "face", "hubble")
 LEVEL = {"t": 800, "steps": 20, "solver": "dpm2m"}
 BLUE, ORANGE, INK = "#0173b2", "#c25b00", "#222222"
 
@@ -24,9 +24,9 @@ def between(latents: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
 
 def study(model, name: str, n: int = 120):
     """The two images of a domain whose latents are closest, those latents, and what lies between them."""
-    images = ood.load_domain(name, n=n, size=64, seed=7)
-    if name == "galaxy":
-        images = images[ood.domain_parameters(name, n=n, seed=7)["kind"] == 0]  # ellipticals
+    images = ood.load_domain(name, n=int(min(n, ood.domain_size(name))), size=64, seed=7)
+    if name == "hubble":
+        images = images[images.mean((1, 2, 3)).argsort()[-12:]]  # large galaxies, not empty sky
     latents = ood.invert(model, images, progress=False, **LEVEL)
     distances = torch.cdist(latents.flatten(1), latents.flatten(1)).fill_diagonal_(torch.inf)
     pair = torch.tensor(divmod(int(distances.argmin()), len(images)))
