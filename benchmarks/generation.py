@@ -1,7 +1,6 @@
 """Table 1's counterpart: four base models, six unseen domains; our sampling and three ways of tuning, equal budget.
 
     python benchmarks/generation.py --sweep      which learning rate each method needs: results/tuning_rates.json
-    python benchmarks/generation.py --longer     tuning for longer than the inversion takes: results/tuning_longer.json
     python benchmarks/generation.py              the table: results/generation.json, pictures in results/generation
 
 Each method gets the same N images of the unseen domain. A tuning ends after as many operations of networks as their
@@ -87,16 +86,6 @@ SWEEP = {
     **{f"Asyrp {rate:g}": Method("asyrp", {"learning_rate": rate}) for rate in (0.2, 2.0, 20.0, 200.0)},
 }
 FAMILIES = {"vanilla": "vanilla", "variational bound": "bound", "DiffusionCLIP": "DiffusionCLIP", "Asyrp": "Asyrp"}
-
-
-def longer(chosen: dict[str, Method]) -> dict[str, Method]:
-    """The chosen methods of tuning, and the paper's rate, for 1, 4 and 16 times the budget."""
-    methods = {"vanilla, the paper's rate": SWEEP["vanilla 1e-05"], **chosen}
-    return {
-        f"{name} x {factor}": Method(method.kind, method.settings, factor)
-        for name, method in methods.items()
-        for factor in ((1, 4, 16) if method.kind == "vanilla" else (1, 4))
-    }
 
 
 def chosen_methods(path: Path) -> dict[str, Method]:
@@ -259,13 +248,14 @@ class Study:
 
         return make, tuned.model, tuned.losses, tuned.operations
 
-    def asyrp(self, budget, **settings):
+    def asyrp(self, budget, interval=None, **settings):
         """Train a block toward the inputs' direction, and translate images of the own domain."""
+        interval = Interval(*interval) if interval else INTERVAL
         trained = train_asyrp(
             self.model,
             self.train,
             self.inputs,
-            interval=INTERVAL,
+            interval=interval,
             embed=self.embed,
             operations=budget,
             **self.quiet,
@@ -273,7 +263,7 @@ class Study:
         )
 
         def make():
-            latents = ood.invert(self.model, self.sources, t=INTERVAL.t, steps=40, **self.quiet)
+            latents = ood.invert(self.model, self.sources, t=interval.t, steps=40, **self.quiet)
             return asyrp_denoise(trained, latents, generator=torch.Generator().manual_seed(6), **self.quiet)
 
         return make, trained.model, trained.losses, trained.operations
@@ -329,7 +319,6 @@ def main() -> None:
     """Run what the file of results lacks, pair by pair."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", action="store_true", help="learning rates, for dogs to churches and to galaxies")
-    parser.add_argument("--longer", action="store_true", help="up to 16 times the budget, for dogs to churches")
     parser.add_argument("--inputs", type=int, default=48, help="images to learn from, N")
     parser.add_argument("--images", type=int, default=48, help="images of each method")
     parser.add_argument("--real", type=int, default=400, help="held-out images of each domain")
@@ -346,7 +335,7 @@ def main() -> None:
     settings |= {"t": T, "interval": asdict(INTERVAL), "train_sources": TRAIN_SOURCES, "seeds": seeds}
     record = open_record(path, plain(settings), options)
     options.precision = record["precision"]
-    pictures = None if options.sweep or options.longer else path.parent / "generation"
+    pictures = None if options.sweep else path.parent / "generation"
     for base, target in pairs:
         name = f"{base} {target}"
         known, weights = record["pairs"].get(name, {}), fingerprint(ood.load_model(base))
@@ -367,8 +356,6 @@ def plan(options):
     if options.sweep:
         return rates, SWEEP, SWEPT, SWEEP_SEEDS
     chosen = chosen_methods(rates)
-    if options.longer:
-        return output / "tuning_longer.json", longer(chosen), SWEPT[:1], SEEDS
     columns = [(base, NEAR.get((base, target), target)) for target in DOMAINS for base in options.bases]
     pairs = [(base, target) for base, target in columns if target != BASES[base]]
     return output / "generation.json", {**SAMPLING, **chosen}, pairs, SEEDS

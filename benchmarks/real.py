@@ -35,8 +35,7 @@ import torch
 from generation import SAMPLING, SEEDS, Study, chosen_methods, machine, measured, plain, write_rows
 
 import ood_helpers as ood
-from ood_helpers import theory
-from ood_helpers.astro import brightness, dust_statistics, morphology, survival
+from ood_helpers import astro, theory
 from ood_helpers.baselines import scorer_embedding
 from ood_helpers.pages.shared import DDIM, DOWN, FINER, WALK
 
@@ -267,14 +266,14 @@ def tuning(world: World, images: Images, domain: str, options, pictures: Path) -
 
 def dust_of_spitzer(images: torch.Tensor) -> pd.DataFrame:
     """Statistics of pictures whose red, green and blue are 24, 8 and 4.5 micrometers, not 250, 24 and 4.5."""
-    found = dust_statistics((images + 1) / 2)
+    found = astro.dust_statistics((images + 1) / 2)
     return found.rename(columns=lambda name: name.replace("24", "8").replace("250", "24"))
 
 
 def sky(world: World, images: Images, domain: str, precision: str, pictures: Path) -> dict:
     """Which statistics of real galaxies or dust survive: of round trips, of arcs, of neighbors."""
     model, n = ood.load_model(world.model), 96
-    measure = {"galaxies": lambda x: morphology(brightness(x)), "dust": dust_of_spitzer}[domain]
+    measure = {"galaxies": lambda x: astro.morphology(astro.brightness(x)), "dust": dust_of_spitzer}[domain]
     x, rest = images(domain, N), images(domain, n, "held_out")
     z = ood.invert(model, x, **WALK, progress=False)
     down, found = DOWN | {"precision": precision, "progress": False}, {}
@@ -286,7 +285,7 @@ def sky(world: World, images: Images, domain: str, precision: str, pictures: Pat
     real = measure(rest)
     steady = [column for column in real if real[column].notna().sum() >= 10 and real[column].std() > 0]
     for label, y in {"inputs": x, **made}.items():
-        table = survival(measure(y.clamp(-1, 1))[steady], real[steady])
+        table = astro.survival(measure(y.clamp(-1, 1))[steady], real[steady])
         found[label] = json.loads(table.to_json(orient="index"))
     result = {"real": len(rest), "made": N, "ways": found}
     if domain == "dust":  # free with credit; of the galaxies' surveys each has its own terms, so none is shown

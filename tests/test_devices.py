@@ -60,6 +60,14 @@ REAL = torch.cuda.is_available()
 CLOSE = {"rtol": 0.02, "atol": 0.01} if REAL else {}
 
 
+@pytest.fixture(autouse=True)
+def full_precision():
+    """Let a real GPU convolve in float32 and not in TF32, whose rounding a walk down to the image multiplies by sigma."""
+    kept, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    yield
+    torch.backends.cudnn.allow_tf32 = kept
+
+
 def agree(program, model, images, follows=True, draws=False):
     """Run a program of model and images everywhere, and compare with the processor's results."""
     expected = program(model, images)

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from .. import __version__
 from ..checks import check_choice, check_integer, check_model
 from ..domains import domain_fingerprint, domain_parameters, load_domain
 from ..kernels.levels import inversion_levels
@@ -141,7 +141,7 @@ def open_store(
         "precision": names.get(network_dtype(model, precision), "closed form"),
         "compiled": getattr(model.predictor, "compiled", False),
         "device": model.device.type,
-        "ood_helpers": version("ood-helpers"),
+        "ood_helpers": __version__,
         "code": _code_fingerprint(),
     }
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import Bandwidth, wilson_interval
 from ..checks import check_choice
-from . import verdicts
+from . import paper, verdicts
 from .claims import CLAIMS, Outcome
 
 Judged = tuple[str, Outcome, str]  # a claim's key, what became of it, the number
@@ -144,3 +144,66 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     gap = _column(made, "gap")
     order = np.corrcoef(np.argsort(np.argsort(gap)), np.argsort(np.argsort(score)))[0, 1]
     yield "far-domains-easier", verdicts.far_domains_easier(gap, score), f"rank correlation {order:+.2f}"
+
+
+RESOLVED = {
+    "MAE": ("mae", {"mae": 1.0}),
+    "angle of three, degrees": ("angle of three", {"pair_angle": 1.0}),
+    "angle at the origin, degrees": ("angle at the origin", {"origin_angle": 1.0}),
+    "distance / √(2d)": ("distance", {"pair_distance": 1 / (2 * paper.DIMENSION) ** 0.5}),
+    "distance of centers / d^(1/4)": ("center", {"center_distance": paper.DIMENSION**-0.25}),
+    "accuracy of the machine": ("machine", {"accuracy": 1.0}),
+    "correlation of neighbors": ("neighbors", {}),
+}
+"""Rows of `by_resolution`: where ``benchmarks/resolution.py`` keeps a number, and the paper's name and unit for it."""
+
+
+def by_resolution(record: Mapping[str, Any], family: str, same_noise: bool = True) -> pd.DataFrame:
+    """Return numbers at each size, as means over unseen domains, and what lines through them say beyond.
+
+    Each domain's numbers are fitted by a line in the logarithm of the size. The column "at 128, expected" is what the
+    lines through the two smaller sizes give there; "at 256, expected" is where lines through all three arrive, with
+    the standard deviation over domains; "paper" is the range over the paper's unseen domains.
+
+    Parameters
+    ----------
+    record : mapping
+        What ``benchmarks/results/resolution.json`` holds.
+    family : str
+        Which networks, ``"toy-dog"`` or ``"real-hand"``; else ValueError.
+    same_noise : bool
+        At equal noise after resizing, or else at t = 800 of every size.
+    """
+    check_choice("family", family, record["families"])
+    sizes, (_, unseen) = record["sizes"], record["families"][family]
+    known = {size: record["models"][f"{family}-{size}"] for size in sizes}
+    height = {size: known[size]["t"] if same_noise else 800 for size in sizes}
+    place = np.log2(sizes)
+    rows = {}
+    for label, (key, cited) in RESOLVED.items():
+        rows_of = [[record["rows"][f"{family}-{s} {name} {height[s]}"][key] for name in unseen] for s in sizes]
+        values = np.array([[np.atleast_1d(value)[0] for value in row] for row in rows_of])
+        beyond = [_line(place[:n], values[:n]) for n in (2, 3)]
+        told = [unit * np.atleast_1d(getattr(row, name))[0] for name, unit in cited.items() for row in _unseen_of(name)]
+        rows[label] = {
+            **{
+                f"at {size}": f"{row.mean():.3g} ± {row.std(ddof=1):.2g}"
+                for size, row in zip(sizes, values, strict=True)
+            },
+            f"at {sizes[-1]}, expected": f"{beyond[0].mean():.3g}",
+            "at 256, expected": f"{beyond[1].mean():.3g} ± {beyond[1].std(ddof=1):.2g}",
+            "paper": f"{min(told):.3g} to {max(told):.3g}" if told else "",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Where lines through points arrive one step beyond the last; each column of ``y`` has a line."""
+    slope, start = np.polyfit(x, y, 1)
+    return start + slope * (x[-1] + 1)
+
+
+def _unseen_of(name: str) -> list:
+    """Rows of the paper's tables with a number, of domains that the model does not know."""
+    rows = paper.TABLE_2 if name == "mae" else paper.TABLE_3
+    return [row for row in rows if not row.in_domain]

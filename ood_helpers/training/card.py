@@ -76,7 +76,7 @@ def assess(
     colors for the samples to start with.
     """
     others, target = held_out(n, 0), held_out(4 * n, n)
-    walk = {"colors": torch.tensor(colors)[: len(others)]} if colors else {}
+    walk = {"colors": torch.tensor(colors)[torch.arange(len(others)) % len(colors)]} if colors else {}
     walk |= {"generator": torch.Generator().manual_seed(1), "precision": "float32", "progress": False, **REVERSIBLE}
     samples = fresh_images(model, len(others), **walk)
     judge = load_scorer(scorer)

@@ -58,6 +58,9 @@ class Recipe:
     learn_sigma: bool = False  # learn the variances of the reverse steps, by the hybrid loss of improved DDPM
 
 
+NESTED: dict[int, tuple[int, ...]] = {32: (32, 64, 128), 64: (16, 32, 64, 128), 128: (16, 16, 32, 64, 128)}
+"""One family of networks: whatever the size of the images, the coarsest features are 8 x 8."""
+THIRD: Any = {"steps": 5_500, "decay": 16_000}
 RECIPES = {
     "toy-dog": Recipe(),
     "toy-dog-cosine": Recipe(schedule="cosine", learn_sigma=True),
@@ -67,6 +70,12 @@ RECIPES = {
     "toy-bedroom": Recipe(domain="bedroom"),
     "real-hand": Recipe(domain="hands", shift=4, steps=16_000, decay=16_000, groups=4),
     "real-apple": Recipe(domain="apples", shift=4, steps=16_000, decay=16_000, groups=4),
+    # controls of chapter 12, not shipped: the same at other sizes, and hands after a third of the steps
+    **{f"toy-dog-{size}": Recipe(size=size, channels=NESTED[size]) for size in (32, 128)},
+    **{
+        f"real-hand-{size}": Recipe("hands", size=size, channels=widths, shift=size // 16, groups=4, **THIRD)
+        for size, widths in NESTED.items()
+    },
 }
 HELD_OUT = 77  # seed of drawn pictures that no model was trained on
 COLORS = 200  # mean colors of training images on record: a small network hardly sees the mean of noise
@@ -258,9 +267,9 @@ def export(
     folder: str | os.PathLike | None = None,
 ) -> Path:
     """Write the averaged weights in half precision, the schedule, the record, a sheet of samples and the model card."""
-    scheduler = build_scheduler(recipe)
+    scheduler, where = build_scheduler(recipe), network.device
     DDPMPipeline(network.cpu().half().eval(), scheduler).save_pretrained(output)
-    model = ood.freeze(network.float(), scheduler, name)
+    model = ood.freeze(network.float().to(where), scheduler, name)
     stream, held_out = torch.Generator().manual_seed(0), partial(held_out_pictures, recipe, folder)
     walk, scorer = {"precision": "float32", "progress": False}, ood.DOMAIN_SCORER
     if folder:
@@ -308,7 +317,7 @@ def _resume(output: Path, parts: dict, recipe: Recipe) -> dict | None:
     """Load the checkpoint of the same recipe, if there is one, and return its record."""
     if not (output / "checkpoint.pt").exists():
         return None
-    state = torch.load(output / "checkpoint.pt", weights_only=True)
+    state = torch.load(output / "checkpoint.pt", map_location="cpu", weights_only=True)
     kept, step = state["record"]["recipe"], state["record"]["step"]
     if _course(kept) != _course(asdict(recipe)):
         raise ValueError(f"output: {output} holds a run of {kept}, expected {asdict(recipe)}")
