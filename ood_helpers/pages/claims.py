@@ -6,7 +6,7 @@ Source: *A Sampling-Based Domain Generalization Study with Diffusion Generative 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -121,16 +121,23 @@ def _claim(entry: str) -> Claim:
 CLAIMS = {claim.key: claim for claim in map(_claim, re.split(r"\n(?=\S)", _TOLD.strip()))}
 """The claims by their keys, in the order of the argument."""
 
-PROVED, HOLDS, FAILS, OPEN = "proved", "measured: holds", "measured: fails", "measured: undecided"
+PROVED, DEFINED = "proved", "true by definition"
+HOLDS, FAILS, OPEN = (f"{what} on small models" for what in ("reproduced", "not reproduced", "undecided"))
 STATUS = {"holds": HOLDS, "fails": FAILS, "undecided": OPEN}
 Outcome = Literal["holds", "fails", "undecided"]
 WORLDS = {"drawn": "Drawn images", "real": "Real images"}
-CSS_CLASS = {PROVED: "claim-proved", HOLDS: "claim-holds", FAILS: "claim-fails", OPEN: "claim-open"}
+CSS_CLASS = {
+    PROVED: "claim-proved",
+    DEFINED: "claim-proved",
+    HOLDS: "claim-holds",
+    FAILS: "claim-fails",
+    OPEN: "claim-open",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a chapter found out about a claim; made by `proved` or `measured`, which say what the parts are."""
+    """What a chapter found out about a claim; made by `proved`, `defined` or `measured`, which say what the parts are."""
 
     key: str
     status: str
@@ -155,6 +162,11 @@ def proved(key: str, check: Outcome, number: str) -> Verdict:
     if check != "holds":
         raise ValueError(f"{key}: the numerical check beside the proof says {check!r}: {number}")
     return Verdict(key, PROVED, number)
+
+
+def defined(key: str, check: Outcome, number: str) -> Verdict:
+    """Judge a claim that is true by what its words mean, and checked all the same, as `proved` does."""
+    return replace(proved(key, check, number), status=DEFINED)
 
 
 def measured(key: str, outcome: Outcome, number: str, when: str = "", world: str = "drawn") -> Verdict:

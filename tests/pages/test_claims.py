@@ -41,14 +41,22 @@ def test_a_proof_whose_check_does_not_hold_names_the_claim_and_the_number(check)
         claims.proved("lemma-d3", check, "share 0.060, bound 0.050")
 
 
-@pytest.mark.parametrize("outcome", ["holds", "fails", "undecided"])
-def test_the_status_follows_the_measurement(outcome):
-    assert claims.measured("observation-2", outcome, "60.0°").words == f"measured: {outcome}"
+def test_what_is_true_by_its_words_is_no_proof_and_checked_all_the_same():
+    assert claims.defined("no-weight-touched", "holds", "one hash").words == "true by definition"
+    with pytest.raises(ValueError, match="no-weight-touched: .* says 'fails'"):
+        claims.defined("no-weight-touched", "fails", "two hashes")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"), {"holds": "reproduced", "fails": "not reproduced", "undecided": "undecided"}.items()
+)
+def test_the_status_follows_the_measurement(outcome, words):
+    assert claims.measured("observation-2", outcome, "60.0°").words == f"{words} on small models"
 
 
 def test_a_status_may_be_limited_to_circumstances():
     verdict = claims.measured("svm-separable", "fails", "accuracy 0.61, cats", when="domains are near")
-    assert verdict.words == "measured: fails when domains are near"
+    assert verdict.words == "not reproduced on small models when domains are near"
 
 
 @pytest.mark.parametrize("judge", [claims.proved, claims.measured])
@@ -69,7 +77,7 @@ def test_a_report_shows_claim_place_status_and_number(displayed):
     (bundle, _), *others = displayed
     cells = [cell.get_text() for cell in BeautifulSoup(bundle["text/html"], "html.parser")("td")]
     claim = claims.CLAIMS["observation-2"]
-    assert cells == [claim.text, claim.place, "measured: holds", "60.0° ± 0.1°, d < 12,289"] and not others
+    assert cells == [claim.text, claim.place, "reproduced on small models", "60.0° ± 0.1°, d < 12,289"] and not others
     assert all(cell in bundle["text/plain"] for cell in cells)
 
 
