@@ -62,7 +62,7 @@ CLOSE = {"rtol": 0.02, "atol": 0.01} if REAL else {}
 
 @pytest.fixture(autouse=True)
 def full_precision():
-    """Let a real GPU convolve in float32 and not in TF32, whose rounding a walk down to the image multiplies by sigma."""
+    """Let a real GPU convolve in float32, not in TF32, whose rounding a walk to the image multiplies by sigma."""
     kept, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     yield
     torch.backends.cudnn.allow_tf32 = kept

@@ -137,7 +137,7 @@ CSS_CLASS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a chapter found out about a claim; made by `proved`, `defined` or `measured`, which say what the parts are."""
+    """What a chapter found out about a claim; made by `proved`, `defined` or `measured`, which tell its parts."""
 
     key: str
     status: str

@@ -311,7 +311,8 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
     chapters.write("second", fewer, measured("observation-2", "undecided", "58°", world="real"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
-    drawn = "reproduced on small models; 60° & more (The first chapter)not reproduced on small models when copies are few; 52° (The second chapter)"
+    drawn = "reproduced on small models; 60° & more (The first chapter)"
+    drawn += "not reproduced on small models when copies are few; 52° (The second chapter)"
     assert status == 0 and texts(rows) == [
         [angle.text, angle.place, drawn, "undecided on small models; 58° (The second chapter)"],
         [machine.text, machine.place, "reproduced on small models; 0.99 (The first chapter)", "–"],

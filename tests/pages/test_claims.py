@@ -43,7 +43,7 @@ def test_a_proof_whose_check_does_not_hold_names_the_claim_and_the_number(check)
 
 def test_what_is_true_by_its_words_is_no_proof_and_checked_all_the_same():
     assert claims.defined("no-weight-touched", "holds", "one hash").words == "true by definition"
-    with pytest.raises(ValueError, match="no-weight-touched: .* says 'fails'"):
+    with pytest.raises(ValueError, match=r"no-weight-touched: .* says 'fails'"):
         claims.defined("no-weight-touched", "fails", "two hashes")
 
 
