@@ -55,6 +55,7 @@ from .kernels.runtime import PRECISIONS as PRECISIONS
 from .kernels.runtime import choose_batch_size as choose_batch_size
 from .kernels.runtime import has_bfloat16_units as has_bfloat16_units
 from .kernels.runtime import network_dtype as network_dtype
+from .kernels.steps import belm as belm
 from .kernels.steps import ddim as ddim
 from .kernels.steps import ddim_eta as ddim_eta
 from .kernels.steps import dpm2m as dpm2m
@@ -66,6 +67,7 @@ from .kernels.walk import invert as invert
 from .kernels.walk import noise_like as noise_like
 from .kernels.walk import path as path
 from .kernels.walk import predicted_images as predicted_images
+from .kernels.walk import reversible_walk as reversible_walk
 from .kernels.walk import walk as walk
 from .latents.gaussianity import Gaussianity as Gaussianity
 from .latents.gaussianity import gaussianity as gaussianity

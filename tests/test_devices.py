@@ -117,6 +117,23 @@ def test_walks(model, images, solver):
     agree(program, model, images)
 
 
+def test_pairs_of_states(model, images):
+    levels = inversion_levels(model.alphas_cumprod, 700, 3)
+
+    def program(model, images):
+        pair = ood.reversible_walk(model, images, levels, precision="float32")
+        return *pair, *ood.reversible_walk(model, pair, levels[::-1], precision="float32")
+
+    agree(program, model, images)
+
+
+def test_forward_steps(model, images):
+    def program(model, images):
+        return ood.invert(model, images, forward_steps=2, generator=seeded(), batch_size=3, **WALK)[None]
+
+    agree(program, model, images, draws=True)
+
+
 def test_noisy_walks_and_fresh_images(model, images):
     """Streams of random numbers are of the device that they are used on, so a seed gives one result on each kind."""
 

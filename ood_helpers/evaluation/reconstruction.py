@@ -82,7 +82,7 @@ def round_trip(
 ) -> RoundTrip:
     """Invert images and denoise their latents by the same settings (Sec. C.2).
 
-    Parameters and errors are those of `invert`; ``tolerance`` and ``max_iterations`` are of the way up alone.
+    Parameters and errors are those of both; ``tolerance`` and ``max_iterations`` are of the way up alone.
     """
     check_model("model", model)
     counted = CountedModel(model)

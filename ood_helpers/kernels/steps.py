@@ -58,6 +58,35 @@ def unipc(eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any) -> 
     return predicted, (y, (newest, past[0]))
 
 
+def belm(
+    eps: Eps, y: torch.Tensor, here: Level, there: Level, memory: Any, power: float = 2
+) -> tuple[torch.Tensor, Any]:
+    """``y' = w y_before + (1 - w) y + b eps(y)``, by its last two states exactly reversible. One evaluation, order 2.
+
+    With ``w = r^2``, ``r`` the ratio of this step to the one before, it is O-BELM [Wang et al. 2024], of order 2 on any
+    grid. A disturbance grows with the square of the steps: down the levels it dies out, up it takes over the latent.
+    ``w = r^power`` with ``power=1`` is of order 2 where ``r`` tends to 1, and on even log-SNR steps a disturbance stays
+    in proportion to sigma. The first step is Heun's.
+    """
+    if memory is None:
+        return heun(eps, y, here, there, None)[0], (y, here)
+    past, before = memory
+    step, last = there.sigma - here.sigma, here.sigma - before.sigma
+    weight = (step / last) ** power
+    return torch.add(torch.lerp(y, past, weight), eps(y, here), alpha=step + weight * last), (y, here)
+
+
+def diffused(rule: Rule, start: Level, noise: Callable[[], torch.Tensor]) -> Rule:
+    """Return a rule whose step from ``start`` is forward diffusion, by ``noise()`` as in `ddim_eta`; else ``rule``."""
+
+    def step(eps: Eps, y, here, there, memory):
+        if here != start:
+            return rule(eps, y, here, there, memory)
+        return torch.add(y, noise(), alpha=math.sqrt(there.sigma**2 - here.sigma**2)), None
+
+    return step
+
+
 def _integral(sigmas: list[float], low: float, high: float) -> list[float]:
     """Weights of a function's values in its integral over sigma, by a polynomial in ``log(sigma / low)``."""
     where, end = np.log(np.array(sigmas) / low), math.log(high / low)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -26,14 +27,13 @@ from .steps import Eps, Rule
 
 Solver = str | Rule
 START = float(alphas_cumprod("linear")[800])  # of fresh images
-EXPLICIT: dict[str, Rule] = {k.__name__: k for k in (rules.ddim, rules.ab2, rules.heun, rules.dpm2m, rules.unipc)}
-SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc")
+EXPLICIT: dict[str, Rule] = {k: getattr(rules, k) for k in ("ddim", "ab2", "heun", "dpm2m", "unipc", "belm")}
+SOLVERS = ("ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc", "belm")
 
 
-def walk(eps: Eps, y: torch.Tensor, levels: Sequence[Level], step: Rule) -> Iterator[torch.Tensor]:
+def walk(eps: Eps, y: torch.Tensor, levels: Sequence[Level], step: Rule, memory: Any = None) -> Iterator[torch.Tensor]:
     """Carry ``y`` through ``levels`` by a step rule and yield the state at each, the start included."""
     yield y
-    memory = None
     for here, there in pairwise(levels):
         y, memory = step(eps, y, here, there, memory)
         yield y
@@ -64,6 +64,51 @@ def predicted_images(
     rule, dtype = _watched(model, x, levels, solver, precision)
     found = _predicted(_eps_of(model, dtype), x.to(model.device) / levels[0].scale, levels, rule)
     return ((level, image.to(x.device)) for level, image in found)
+
+
+def reversible_walk(
+    model: FrozenModel,
+    x: torch.Tensor | Sequence[torch.Tensor],
+    levels: Sequence[Level],
+    *,
+    rule: Rule = rules.belm,
+    precision: str = "auto",
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Walk one batch by `belm` and keep both of its states: with them the way back is exact, but for rounding.
+
+    Parameters
+    ----------
+    model, precision
+        As in `invert`.
+    x : Tensor or pair of Tensor
+        ``(n, C, H, W)`` at ``levels[0]``, or the two states at ``levels[0]`` and ``levels[1]``.
+    levels : sequence of Level
+        Two at least, up or down.
+    rule : step rule
+        `belm`, or ``functools.partial(belm, power=1)``, whose latents on the way up are far better.
+
+    Returns
+    -------
+    tuple of Tensor
+        The states at ``levels[-1]`` and ``levels[-2]``: where the same walk along ``levels[::-1]`` starts.
+
+    Examples
+    --------
+    >>> pair = reversible_walk(model, images, levels)
+    >>> images, _ = reversible_walk(model, pair, levels[::-1])
+    """
+    pair = tuple(x) if isinstance(x, Sequence) else (x,)
+    dtypes = [_watched(model, state, levels, rule, precision)[1] for state in pair]
+    if len(pair) not in (1, 2) or len(levels) < 2 or pair[0].shape != pair[-1].shape:
+        told = f"got {len(pair)} states and {len(levels)} levels, expected one state or two alike, and at least two"
+        raise ValueError(f"x, levels: {told} levels")
+    eps = _eps_of(model, dtypes[0])
+    start, *known = (state.to(model.device) / level.scale for state, level in zip(pair, levels, strict=False))
+    second = known[0] if known else rule(eps, start, *levels[:2], None)[0]
+    states = deque([start], maxlen=2)
+    states.extend(walk(eps, second, levels[1:], rule, (start, levels[0])))
+    before, last = states
+    return (last * levels[-1].scale).to(pair[0].device), (before * levels[-2].scale).to(pair[0].device)
 
 
 def _watched(model, x, levels, solver, precision) -> tuple[Rule, torch.dtype | None]:
@@ -127,6 +172,8 @@ def invert(
     grid: Grid | None = None,
     tolerance: float = 1e-6,
     max_iterations: int = 30,
+    forward_steps: int = 0,
+    generator: torch.Generator | None = None,
     progress: bool = True,
     batch_size: int | None = None,
     precision: str = "auto",
@@ -142,14 +189,19 @@ def invert(
     t, steps : int, optional
         Timestep of the latents, ``0 <= t < T``, by default 800, as the paper advises (Sec. E.2.1), and intervals of the
         walk, ``1 <= steps <= t + 1``, by default 50.
-    solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc"} or step rule
+    solver : {"ddim", "ddim-fixed-point", "ab2", "heun", "dpm2m", "unipc", "belm"} or step rule
         ``ddim`` is the paper's: Euler's rule, one evaluation a step. ``ddim-fixed-point`` solves for the latent that
         the DDIM steps of `denoise` lead back from, to ``tolerance``. ``ab2``, ``heun`` and ``dpm2m`` are of second
-        order, ``unipc`` of third: of these the nearest latents for the same evaluations.
+        order, ``unipc`` of third: of these the nearest latents for the same evaluations. ``belm`` is made for the way
+        down: up, it needs `reversible_walk`, which keeps its second state, for a copy, and its latents are poor.
     grid : {"uniform", "log-snr", "official"} or sequence of float, optional
-        Where the levels lie (`inversion_levels`); by default ``log-snr`` for ``dpm2m`` and ``unipc``, else ``uniform``.
+        Where the levels lie (`inversion_levels`); ``log-snr`` for ``dpm2m``, ``unipc`` and ``belm``, else ``uniform``.
     tolerance, max_iterations : float, int
         For ``ddim-fixed-point``: change of a pixel below which an image's iteration ends, and how often at most.
+    forward_steps, generator : int, torch.Generator
+        So many first steps are replaced by one draw of ``q(x_s | x_0)`` where they end, so that less of the image shows
+        in the latent [Staniszewski et al. 2024]; with all of them, the latent is such a draw. The generator, by default
+        torch's global one, seeds a stream for each image.
     progress, batch_size : bool, int
         Show a bar; images at a time, by default what suits the machine. Results depend on it by rounding alone.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -166,7 +218,15 @@ def invert(
     check_integer("max_iterations", max_iterations, 1)
     levels = inversion_levels(model.alphas_cumprod, t, steps, _grid_of(solver, grid))
     rule = _rule(solver, levels, tolerance=tolerance, max_iterations=max_iterations)
-    return _carry(model, images, levels, lambda batch, start: rule, "invert", progress, batch_size, precision)
+    drawn = check_integer("forward_steps", forward_steps, 0, len(levels) - 1)
+    streams = image_streams(len(images), generator, model.device) if drawn else []
+
+    def rule_for(batch, start):
+        noise = noise_like(batch, streams[start : start + len(batch)])
+        return rules.diffused(rule, levels[0], noise) if drawn else rule
+
+    walked = levels[:1] + levels[max(1, drawn) :]
+    return _carry(model, images, walked, rule_for, "invert", progress, batch_size, precision)
 
 
 def denoise(
@@ -302,5 +362,5 @@ def image_streams(n: int, generator: torch.Generator | None, device: torch.devic
 
 
 def _grid_of(solver: Solver, grid: Grid | None) -> Grid:
-    own = "log-snr" if solver in ("dpm2m", "unipc", rules.dpm2m, rules.unipc) else "uniform"
+    own = "log-snr" if getattr(solver, "__name__", solver) in ("dpm2m", "unipc", "belm") else "uniform"
     return own if grid is None else grid

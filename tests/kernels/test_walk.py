@@ -1,6 +1,7 @@
 """The walk against independent truth: products of affine maps, the exact flow, exact distributions."""
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from ood_helpers.models.frozen import FrozenModel
 
 MEAN, VARIANCE, SHAPE = 0.3, 0.25, (3, 4, 4)
 QUIET = {"progress": False}
+X = torch.zeros(2, *SHAPE)
 
 
 @pytest.fixture
@@ -73,6 +75,8 @@ def test_denoising_a_gaussian_is_the_known_product_on_any_grid(timesteps):
         ("heun", "log-snr", 2),
         ("dpm2m", "log-snr", 2),
         ("unipc", "log-snr", 3),
+        ("belm", "uniform", 2),
+        ("belm", "log-snr", 2),
     ],
 )
 def test_every_solver_converges_to_the_exact_flow_at_its_order(model, images, solver, grid, order):
@@ -118,6 +122,152 @@ def test_a_perfect_reconstruction_does_not_certify_the_latent(model, images):
     exact = gaussian_flow(MEAN, VARIANCE, 1.0, model.alphas_cumprod[800].item(), images)
     assert ood.reconstruction_error(images, copies).max() < 1e-5
     assert ood.latent_error(latents, exact).min() > 0.1
+
+
+def rough(seed=0):
+    """A predictor that knows nothing of Gaussians and is not linear: exactness may not come from either."""
+    mix = torch.randn(48, 48, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    table = ood.alphas_cumprod("linear")
+    return FrozenModel("rough", table, SHAPE, lambda x, t, dtype=None: (x.flatten(1) @ mix).tanh().view_as(x))
+
+
+@pytest.mark.parametrize("grid", ["uniform", "log-snr", [-1, 5, 6, 300, 310, 700]])
+@pytest.mark.parametrize("power", [2, 1])
+@pytest.mark.parametrize("kind", ["gaussian", "rough"])
+def test_two_states_lead_back_exactly_and_lead_back_again(model, images, grid, power, kind):
+    if kind == "rough":
+        model = rough()
+    levels = ood.inversion_levels(model.alphas_cumprod, *(() if isinstance(grid, list) else (800, 20)), grid=grid)
+    rule, first = partial(ood.belm, power=power), images
+    for _ in range(3):
+        latents, before = ood.reversible_walk(model, first, levels, rule=rule)
+        first, second = ood.reversible_walk(model, (latents, before), levels[::-1], rule=rule)
+        torch.testing.assert_close(first, images, rtol=0, atol=1e-10)
+    again = ood.reversible_walk(model, (first, second), levels, rule=rule)
+    for state, expected in zip(again, (latents, before), strict=True):
+        torch.testing.assert_close(state, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_one_step_of_o_belm_by_hand():
+    # levels sigma = 0, 1, 3: r = 2, so y' = 4 * y_before - 3 * y + (1 + 2) * 2 eps; exact for parabolas, here sigma^2
+    low, here, there = (ood.Level(t, sigma) for t, sigma in ((-1, 0.0), (5, 1.0), (9, 3.0)))
+    square = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    y, memory = ood.belm(lambda y, level: 2 * level.sigma * square, square, here, there, (0 * square, low))
+    assert y.item() == 4 * 0 - 3 * 1 + 6 * 2 == 9 and torch.equal(memory[0], square) and memory[1] == here
+
+
+def test_a_pair_holds_the_latent_that_invert_returns(model, images):
+    levels = ood.inversion_levels(model.alphas_cumprod, 800, 9, "log-snr")
+    latents, before = ood.reversible_walk(model, images, levels)
+    torch.testing.assert_close(latents, ood.invert(model, images, steps=9, solver="belm", **QUIET), rtol=0, atol=1e-12)
+    torch.testing.assert_close(before, list(ood.path(model, images, levels, "belm"))[-2][1], rtol=0, atol=1e-12)
+    first, second = ood.reversible_walk(model, images, levels[:2])
+    assert torch.equal(second, images) and first.shape == images.shape
+
+
+@pytest.mark.parametrize("power", [2, 1])
+def test_a_disturbance_of_a_pair_grows_like_that_power_of_the_steps(power):
+    """Where eps is 0 a walk stands still, and a disturbance is all that moves."""
+    still = FrozenModel("still", ood.alphas_cumprod("linear"), SHAPE, lambda x, t, dtype=None: torch.zeros_like(x))
+    up = ood.inversion_levels(still.alphas_cumprod, 800, 12, "log-snr")
+    for levels in (up, up[::-1]):
+        pair = torch.zeros(1, *SHAPE, dtype=torch.float64), torch.full((1, *SHAPE), 1e-3, dtype=torch.float64)
+        last, before = ood.reversible_walk(still, pair, levels, rule=partial(ood.belm, power=power))
+        moved = (last / levels[-1].scale - before / levels[-2].scale).abs()
+        (first, second), (late, end) = levels[:2], levels[-2:]
+        grown = abs((end.sigma - late.sigma) / (second.sigma - first.sigma)) ** power
+        torch.testing.assert_close(moved, 1e-3 / second.scale * grown * torch.ones_like(moved), rtol=1e-6, atol=0)
+
+
+def test_the_gentler_rule_is_of_second_order_between_even_levels(model, images):
+    a, b = (model.alphas_cumprod[t].item() for t in (0, 799))
+    exact = gaussian_flow(MEAN, VARIANCE, a, b, images)
+
+    def errors(steps):
+        levels = ood.inversion_levels(model.alphas_cumprod, 799, steps, "log-snr")[1:]
+        rule = partial(ood.belm, power=1)
+        up, _ = ood.reversible_walk(model, images, levels, rule=rule)
+        down, _ = ood.reversible_walk(model, exact, levels[::-1], rule=rule)
+        return (up - exact).abs().max().item(), (down - images).abs().max().item()
+
+    for coarse, fine in zip(errors(101), errors(401), strict=True):
+        assert math.log(coarse / fine, 4) == pytest.approx(2, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("x", "levels"),
+    [((X, X, X), 3), ((), 3), ((X, X[:1]), 3), (X, 1)],
+    ids=["three states", "no state", "two batches", "one level"],
+)
+def test_bad_pairs_are_named(model, x, levels):
+    levels = ood.inversion_levels(model.alphas_cumprod, 800, 5)[:levels]
+    with pytest.raises(ValueError, match=r"^x, levels: got"):
+        ood.reversible_walk(model, x, levels)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("k", [1, 4, 9])
+def test_latents_after_forward_steps_have_their_exact_law(model, solver, k):
+    """Images all alike: at level k the noise is drawn, N(x_0, sigma_k^2) in y; from there an affine map of a Gaussian.
+
+    The map is found by walking two points from level k. Five standard errors of mean and variance.
+    """
+    n, image = 4000, torch.full((1, *SHAPE), -0.4, dtype=torch.float64)
+    walk, seed = {"solver": solver, **QUIET}, torch.Generator().manual_seed(5)
+    found = ood.invert(model, image.expand(n, -1, -1, -1), steps=9, forward_steps=k, generator=seed, **walk)
+    grid = "log-snr" if solver in ("dpm2m", "unipc", "belm") else "uniform"
+    levels = ood.inversion_levels(model.alphas_cumprod, 800, 9, grid)
+    points = torch.cat([image, image + 1]) * levels[k].scale
+    if k < 9:
+        *_, (_, points) = ood.path(model, points, levels[k:], solver)
+    mean, deviation = points[0, 0, 0, 0].item(), (points[1] - points[0])[0, 0, 0].item() * levels[k].sigma
+    size = found.numel()
+    assert abs(found.mean().item() - mean) < 5 * abs(deviation) / size**0.5
+    assert abs(found.var().item() / deviation**2 - 1) < 5 * (2 / size) ** 0.5
+
+
+def test_only_forward_steps_are_forward_diffusion(images):
+    """No evaluation, ``x_t = sqrt(a) x_0 + sqrt(1 - a) e``, and the same ``e`` for other images by the same seed."""
+    counted = ood.CountedModel(ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE))
+    a = counted.alphas_cumprod[800].item()
+    drawn, other = (
+        ood.invert(counted, x, steps=9, forward_steps=9, generator=torch.Generator().manual_seed(2), **QUIET)
+        for x in (images, -images)
+    )
+    assert counted.evaluations == 0
+    torch.testing.assert_close(drawn - other, 2 * a**0.5 * images, rtol=0, atol=1e-12)
+    streams = ood.image_streams(len(images), torch.Generator().manual_seed(2), counted.device)
+    noise = ood.noise_like(images, streams)()
+    torch.testing.assert_close(drawn, a**0.5 * images + (1 - a) ** 0.5 * noise, rtol=0, atol=1e-12)
+
+
+def test_forward_steps_are_seeded_and_do_not_depend_on_the_batch_size(model, images):
+    def run(size, seed=3, **given):
+        how = {"generator": torch.Generator().manual_seed(seed)} | given
+        return ood.invert(model, images, steps=9, forward_steps=2, batch_size=size, **how, **QUIET)
+
+    torch.testing.assert_close(run(2), run(5), rtol=0, atol=1e-12)
+    assert torch.equal(run(5), run(5)) and not torch.allclose(run(5), run(5, seed=4))
+    torch.manual_seed(3)
+    one = run(5, generator=None)
+    torch.manual_seed(3)
+    assert torch.equal(one, run(5, generator=None))
+
+
+def test_without_forward_steps_no_random_number_is_drawn(model, images):
+    generator = torch.Generator().manual_seed(1)
+    before = generator.get_state()
+    plain = ood.invert(model, images, steps=9, **QUIET)
+    assert torch.equal(ood.invert(model, images, steps=9, forward_steps=0, generator=generator, **QUIET), plain)
+    assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1, ValueError), (10, ValueError), (1.5, TypeError), (True, TypeError), ("2", TypeError)]
+)
+def test_bad_forward_steps_are_named(model, images, value, error):
+    with pytest.raises(error, match=r"^forward_steps: got"):
+        ood.invert(model, images, steps=9, forward_steps=value, **QUIET)
 
 
 def test_the_official_round_trip_by_hand():
@@ -183,7 +333,7 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others(model, imag
 
 
 @pytest.mark.parametrize(
-    ("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21), ("unipc", 21)]
+    ("solver", "expected"), [("ddim", 20), ("heun", 40), ("ab2", 21), ("dpm2m", 21), ("unipc", 21), ("belm", 21)]
 )
 def test_evaluations_are_counted(model, images, solver, expected):
     counted = ood.CountedModel(model)
@@ -298,7 +448,7 @@ def test_a_bad_tolerance_is_named(model, images):
         ood.invert(model, images, solver="ddim-fixed-point", tolerance=0, **QUIET)
 
 
-@pytest.mark.parametrize("step", [rules.ddim, rules.heun, rules.dpm2m, rules.unipc])
+@pytest.mark.parametrize("step", [rules.ddim, rules.heun, rules.dpm2m, rules.unipc, rules.belm])
 def test_predicted_images_are_the_posterior_means_along_the_walk(images, step):
     """For Gaussian data E[x_0 | x_t] is known; one walk, and no evaluation beyond those that the steps make."""
     counted = ood.CountedModel(ood.gaussian_model(MEAN, VARIANCE, image_shape=SHAPE))
