@@ -22,8 +22,9 @@ from ood_helpers.evaluation.distances import features_of
 from ood_helpers.kernels.levels import generation_levels, inversion_levels
 from ood_helpers.kernels.steps import ddim_fixed_point
 from ood_helpers.kernels.walk import SOLVERS
-from ood_helpers.models.frozen import NetworkPredictor, fingerprint
+from ood_helpers.models.frozen import PREDICTIONS, NetworkPredictor, fingerprint
 from ood_helpers.models.loading import freeze
+from ood_helpers.models.schedules import alphas_cumprod
 from ood_helpers.training.losses import variational_bound
 from ood_helpers.training.trainer import Recipe, build_network, build_scheduler
 
@@ -53,7 +54,8 @@ def at(model, device):
     if device == "cpu":
         return model
     network = torch.nn.Module.to(copy.deepcopy(model.predictor.network), "cuda")
-    return replace(model, predictor=NetworkPredictor(network, 3), device=torch.device("cuda"))
+    predictor = NetworkPredictor(network, 3, False, model.predictor.kind, model.alphas_cumprod)
+    return replace(model, predictor=predictor, device=torch.device("cuda"))
 
 
 REAL = torch.cuda.is_available()
@@ -132,6 +134,15 @@ def test_forward_steps(model, images):
         return ood.invert(model, images, forward_steps=2, generator=seeded(), batch_size=3, **WALK)[None]
 
     agree(program, model, images, draws=True)
+
+
+@pytest.mark.parametrize("kind", PREDICTIONS[1:])
+def test_walks_of_networks_that_predict_something_else(model, images, kind):
+    table = alphas_cumprod("cosine")[:999]
+    other = replace(
+        model, alphas_cumprod=table, predictor=NetworkPredictor(model.predictor.network, 3, False, kind, table)
+    )
+    agree(lambda model, images: [ood.denoise(model, images, **WALK)], other, images)
 
 
 def test_noisy_walks_and_fresh_images(model, images):

@@ -39,6 +39,9 @@ def network_to_tune(model: FrozenModel, learning_rate, batch_size, watch_every, 
     network = network_of(model)
     if network is None:
         raise TypeError(f"model: got {model.name!r}, which has no network to tune, expected one that load_model gave")
+    kind = getattr(model.predictor, "kind", "epsilon")
+    if kind != "epsilon":
+        raise ValueError(f"model: got {model.name!r}, whose network predicts {kind!r}; only 'epsilon' can be tuned")
     return network
 
 

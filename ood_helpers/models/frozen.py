@@ -12,6 +12,9 @@ import torch
 
 from ..checks import check_batch, check_floats
 from .operations import evaluation_operations, spend
+from .schedules import alpha_at
+
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")  # what networks predict, as `diffusers` says it
 
 
 class Predictor(Protocol):
@@ -40,7 +43,7 @@ class FrozenModel:
         ``(C, H, W)`` of one image.
     predictor : Predictor
     device : torch.device
-    scheduler : DDPMScheduler or None
+    scheduler : DDPMScheduler, FlowMatchEulerDiscreteScheduler or None
         What it was trained with, by `diffusers`; a closed form has none.
     """
 
@@ -122,20 +125,51 @@ class CountedModel(FrozenModel):
 class NetworkPredictor:
     """Calls a network ``(x, t) -> output.sample``, keeping one copy of it for each precision asked for.
 
-    Of the output channels the first ``channels`` are eps; learned variances follow. If no precision is asked for, the
-    network itself answers. The copies are laid out channels last, and ``compiled`` if that is asked for.
+    Of the output channels the first ``channels`` are the prediction; learned variances follow. If no precision is asked
+    for, the network itself answers. The copies are laid out channels last, and ``compiled`` if that is asked for.
+
+    From a prediction of another ``kind`` than "epsilon" follows, at ``x = sqrt(a) x_0 + sqrt(1 - a) eps``,
+
+        v_prediction     v = sqrt(a) eps - sqrt(1 - a) x_0      eps = sqrt(a) v + sqrt(1 - a) x
+        sample           x_0                                    eps = (x - sqrt(a) x_0) / sqrt(1 - a)
+        flow_prediction  v = eps - x_0                          eps = (x + sqrt(a) v) / (sqrt(a) + sqrt(1 - a))
+
+    A flow's network expects ``(1 - s) x_0 + s eps``, which is ``x / (sqrt(a) + sqrt(1 - a))``, and ``T s`` for a time;
+    ``s = 1``, pure noise, is not in the table ``alphas_cumprod``, which all kinds but "epsilon" need.
     """
 
-    def __init__(self, network: torch.nn.Module, channels: int, compiled: bool = False):
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        channels: int,
+        compiled: bool = False,
+        kind: str = "epsilon",
+        alphas_cumprod: torch.Tensor | None = None,
+    ):
         self.network, self.channels, self.compiled = network.eval().requires_grad_(False), channels, compiled
+        device = next(network.parameters()).device
+        self.kind, self._table = kind, torch.ones(0) if alphas_cumprod is None else alphas_cumprod
+        if device.type == "cuda":  # else each evaluation would wait for its levels
+            self._table = self._table.to(device)
         self._copies: dict[torch.dtype, Callable] = {}
         self._operations: dict[tuple[int, ...], float] = {}
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
         spend(len(x) * self.operations(tuple(x.shape[1:])))
+        t = t.clamp(min=0)
+        if self.kind == "epsilon":
+            return self._predicted(x, t, dtype)
+        a = alpha_at(self._table, t)[:, None, None, None]
+        both, time = a.sqrt() + (1 - a).sqrt(), (len(self._table) + 1) / (1 + (a / (1 - a)).sqrt()).flatten()
+        image, noise, both = a.sqrt().to(x), (1 - a).sqrt().to(x), both.to(x)
+        if self.kind == "flow_prediction":
+            return (x + image * self._predicted(x / both, time, dtype)) / both
+        predicted = self._predicted(x, t, dtype)
+        return image * predicted + noise * x if self.kind == "v_prediction" else (x - image * predicted) / noise
+
+    def _predicted(self, x, t, dtype):
         network = self.network if dtype is None else self._in(dtype)
-        label = t.clamp(min=0).to(x.device, torch.float32)
-        output = network(x.to(dtype or next(self.network.parameters()).dtype), label).sample
+        output = network(x.to(dtype or next(self.network.parameters()).dtype), t.to(x.device, torch.float32)).sample
         # a copy, for a CUDA graph writes its next output over this one
         return output[: len(x), : self.channels].to(x.dtype, copy=True)
 
@@ -148,7 +182,7 @@ class NetworkPredictor:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What decides the predictions."""
-        return self.network.state_dict()
+        return self.network.state_dict() | ({} if self.kind == "epsilon" else {self.kind: torch.empty(0)})
 
     def _in(self, dtype):
         if dtype not in self._copies:

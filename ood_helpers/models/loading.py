@@ -7,21 +7,23 @@ import os
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.pipelines.ddpm.pipeline_ddpm import DDPMPipeline
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from huggingface_hub import snapshot_download
 
 from ..checks import check_choice, check_device
 from . import original, schedules
-from .frozen import FrozenModel, NetworkPredictor, network_of
+from .frozen import PREDICTIONS, FrozenModel, NetworkPredictor, network_of
 
 SHIPPED = Path(str(files(__package__) / "shipped"))
 CONFIGS = {"unet": "config.json", "scheduler": "scheduler_config.json"}
 WEIGHTS = "diffusion_pytorch_model"
+Scheduler: TypeAlias = DDPMScheduler | FlowMatchEulerDiscreteScheduler
 
 
 def list_models() -> tuple[str, ...]:
@@ -48,6 +50,9 @@ def load_model(
     compile: bool = False,
 ) -> FrozenModel:
     """Load a diffusion model and freeze it, in float32. Only the predicted noise is used, not learned variances.
+
+    It follows from what the network predicts, as its scheduler's ``prediction_type`` tells: the noise, ``v``, the image
+    or, for the schedulers of flow matching, a velocity (`NetworkPredictor` has the formulas).
 
     Raises FileNotFoundError if the name stands for nothing here or on the hub, or the hub cannot be reached; ValueError
     if what is found is another kind of model, holds weights that do not fit its configuration, or code.
@@ -99,12 +104,13 @@ def load_model(
     return freeze(torch.nn.Module.to(network, device), scheduler, Path(name).name, compile)
 
 
-def freeze(network: UNet2DModel, scheduler: DDPMScheduler, name: str, compile: bool = False) -> FrozenModel:
-    """Make a `FrozenModel` of a `diffusers` network and its scheduler; ValueError unless it predicts noise alone."""
+def freeze(network: UNet2DModel, scheduler: Scheduler, name: str, compile: bool = False) -> FrozenModel:
+    """Make a `FrozenModel` of a `diffusers` network and its scheduler; ValueError unless both are of a known kind."""
     check_choice("compile", compile, (False, True))
-    kind = scheduler.config.get("prediction_type", "epsilon")
-    if kind != "epsilon":
-        raise ValueError(f"scheduler: predicts {kind!r}, expected a model that predicts the noise ('epsilon')")
+    kind = scheduler.config.get("prediction_type", "flow_prediction")  # which schedulers of flow matching do not say
+    check_choice("scheduler: prediction_type", kind, PREDICTIONS)
+    if scheduler.config.get("invert_sigmas"):
+        raise ValueError("scheduler: has invert_sigmas, expected a flow whose time runs from the image to the noise")
     config: Any = network.config
     if config.class_embed_type is not None or config.num_class_embeds is not None:
         raise ValueError("network: conditions on a class, expected an unconditional one")
@@ -115,8 +121,9 @@ def freeze(network: UNet2DModel, scheduler: DDPMScheduler, name: str, compile: b
     if size is None:
         raise ValueError("network: its configuration has no sample_size, expected the side of its images in pixels")
     height, width = (size, size) if isinstance(size, int) else size
-    shape, predictor = (config.in_channels, height, width), NetworkPredictor(network, config.in_channels, compile)
-    return FrozenModel(name, schedules.from_scheduler(scheduler), shape, predictor, network.device, scheduler)
+    shape, table = (config.in_channels, height, width), schedules.from_scheduler(scheduler)
+    predictor = NetworkPredictor(network, config.in_channels, compile, kind, table)
+    return FrozenModel(name, table, shape, predictor, network.device, scheduler)
 
 
 def save_model(model: FrozenModel, folder: str | os.PathLike) -> Path:
@@ -150,7 +157,7 @@ def _weight_files(variant: str | None) -> list[str]:
     return [f"{stem}.safetensors", f"{stem}.bin"]
 
 
-def _read_folder(folder: Path, variant: str | None) -> tuple[UNet2DModel, DDPMScheduler]:
+def _read_folder(folder: Path, variant: str | None) -> tuple[UNet2DModel, Scheduler]:
     """Read network and scheduler, from folders of their own or, as the first repositories had them, side by side."""
     index = folder / "model_index.json"
     parts = json.loads(index.read_text()) if index.is_file() else {}
@@ -163,11 +170,14 @@ def _read_folder(folder: Path, variant: str | None) -> tuple[UNet2DModel, DDPMSc
         if part not in places:
             told = f"{folder} has neither {part}/{config} nor {config}, expected an unconditional DDPMPipeline"
             raise ValueError(f"name_or_path: {told}: a UNet2DModel and its scheduler")
-    betas = json.loads((places["scheduler"] / CONFIGS["scheduler"]).read_text())
-    if not betas.get("beta_schedule") and betas.get("trained_betas") is None:
-        told = f"{folder} holds a {betas.get('_class_name')}, which has no betas"
-        raise ValueError(f"name_or_path: {told}; expected the scheduler of a DDPM, such as DDPMScheduler")
-    return _read_network(places["unet"], variant), DDPMScheduler.from_pretrained(places["scheduler"])
+    config = json.loads((places["scheduler"] / CONFIGS["scheduler"]).read_text())
+    flow = config.get("_class_name", "").startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction"
+    if not flow and not config.get("beta_schedule") and config.get("trained_betas") is None:
+        told = f"{folder} holds a {config.get('_class_name')}, which has no betas"
+        raise ValueError(f"name_or_path: {told}; expected the scheduler of a DDPM or of a flow, such as DDPMScheduler")
+    kind, shift = (FlowMatchEulerDiscreteScheduler if flow else DDPMScheduler), config.get("flow_shift")
+    scheduler = kind.from_pretrained(places["scheduler"], **({"shift": shift} if flow and shift else {}))
+    return _read_network(places["unet"], variant), scheduler
 
 
 def _read_network(place: Path, variant: str | None) -> UNet2DModel:

@@ -40,13 +40,19 @@ def alphas_cumprod(schedule: str = "linear", steps: int = 1000) -> torch.Tensor:
 def from_scheduler(scheduler) -> torch.Tensor:
     """Return a `diffusers` scheduler's ``alphas_cumprod`` in float64, recomputed where its formula is known.
 
-    The library's table, in float32, costs 7 digits of ``1 - alphas_cumprod`` near the image.
+    The library's table, in float32, costs 7 digits of ``1 - alphas_cumprod`` near the image. Pure noise, where a table
+    of zero terminal signal or a flow ends, is left out: no image is left in it to walk to.
     """
     config = scheduler.config
+    if config.get("prediction_type", "flow_prediction") == "flow_prediction":
+        s = np.arange(1, config.num_train_timesteps) / config.num_train_timesteps
+        shift = 1 if config.get("use_dynamic_shifting") else config.shift
+        s = shift * s / (1 + (shift - 1) * s)  # the noisy image is (1 - s) x_0 + s eps
+        return torch.from_numpy((1 - s) ** 2 / ((1 - s) ** 2 + s**2))
     names = {theirs: ours for ours, theirs in IN_DIFFUSERS.items()} | {"scaled_linear": "scaled_linear"}
     name = names.get(config.beta_schedule)
     if name is None or config.get("trained_betas") is not None or config.get("rescale_betas_zero_snr"):
-        return scheduler.alphas_cumprod.double()
+        return scheduler.alphas_cumprod[scheduler.alphas_cumprod > 0].double()
     return _cumprod(betas(name, config.num_train_timesteps, config.beta_start, config.beta_end))
 
 

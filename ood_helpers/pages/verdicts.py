@@ -186,7 +186,7 @@ def interference(quiet: int, loud: int, total: int) -> Outcome:
 
 
 def noise_starts(called: int, total: int) -> Outcome:
-    """All images from N(0, I) are called dogs; undecided if there are too few to be sure of four in five (24; toy)."""
+    """All images from N(0, I) at one t are called dogs; undecided if too few to be sure of four in five (24; toy)."""
     return decided(called == total and wilson_interval(called, total).low > 0.8, called < total)
 
 
@@ -225,9 +225,19 @@ def changes_sides(rates: Mapping[float, float]) -> float:
 captured_draws = partial(interval_above, level=0.1)
 """In every domain the interval of the share captured lies above 0.1 (12 draws of each of six; toy)."""
 bandwidth_gap = partial(larger, times=3.0)
-"""The far domain's mean bandwidth exceeds the near one's by three errors (church and cat, 24 images of each; toy)."""
-t_800 = partial(all_below, level=800)
-"""With all the noise every domain's prediction changes sides below t = 800 (6 images of each of four; toy)."""
+"""The far domain's mean bandwidth exceeds the near one's by three errors (church and cat, 24 images of each; toy).
+
+The etas of the maps are 0.25 apart, so that a difference below 0.15 is undecided, however many images there are.
+"""
+
+
+def t_800(turns: ArrayLike) -> Outcome:
+    """With all the noise every prediction changes sides below t = 800 and above 600; fails if one does not.
+
+    So no t but those near 800 would pass: t - 200 has to lie below the turns (6 images of each of four domains; toy).
+    """
+    return together([all_below(turns, 800), all_above(turns, 600)])
+
 
 # Chapter 6: latent sampling
 convex_combination = partial(all_above, level=0.95)

@@ -124,7 +124,7 @@ def variational_bound(
     images : Tensor
         ``(n, C, H, W)`` in ``[-1, 1]``, rounded to 256 gray levels, as bytes give them.
     learned : bool
-        Take the learned variances, if the network has them; else the posterior's.
+        Take the learned variances, if the network has them and predicts the noise; else the posterior's.
     first, strata, last, generator : int, int, int, torch.Generator
         Evaluations of the model for each image, and the stream of noise and timesteps, by default torch's global one.
 
@@ -139,7 +139,8 @@ def variational_bound(
     levels = (images + 1) * 127.5
     if (levels - levels.round()).abs().max() > 0.01:
         raise ValueError("images: got values between gray levels, expected k / 127.5 - 1 for k = 0 ... 255")
-    table, network = model.alphas_cumprod.to(model.device), network_of(model)
+    table, plain = model.alphas_cumprod.to(model.device), getattr(model.predictor, "kind", "") == "epsilon"
+    network = network_of(model) if plain else None
     first, strata = check_integer("first", first, 1), check_integer("strata", strata, 1)
     check_integer("first + strata + last", first + strata + check_integer("last", last, 0), 2, len(table))
     edges = torch.linspace(first, len(table) - last, strata + 1).round().long().tolist()

@@ -91,7 +91,7 @@ def test_weights_that_do_not_fit_their_configuration_are_refused(folder, tmp_pat
 @pytest.mark.parametrize(
     ("network", "scheduler", "message"),
     [
-        ({}, {"prediction_type": "v_prediction"}, "predicts 'v_prediction'"),
+        ({}, {"prediction_type": "score"}, "scheduler: prediction_type: got 'score', expected one of epsilon, v_pred"),
         ({"out_channels": 4}, {}, "maps 3 to 4 channels"),
         ({"num_class_embeds": 10}, {}, "conditions on a class"),
     ],

@@ -171,6 +171,10 @@ def test_a_bandwidth_has_the_errors_of_its_images_and_of_its_etas():
     assert error**2 == pytest.approx(drawn.mean(1).var() + 1 / 96)
 
 
+def test_a_height_far_above_the_turns_fails_as_one_below_them_does():
+    assert verdicts.t_800([500, 704]) == verdicts.t_800([704, 840]) == FAILS
+
+
 def test_an_image_changes_sides_at_the_highest_t_at_which_half_are_dogs():
     assert verdicts.changes_sides({800.0: 0.0, 704.0: 0.5, 640.0: 0.3, 100.0: 1.0}) == 704
     assert np.isnan(verdicts.changes_sides({800.0: 0.0, 100.0: 0.4}))

@@ -71,7 +71,7 @@ def record():
         "worlds": {"drawn": good, "real": bad},
         "clouds": {f"m {name}": GOOD_CLOUD for name in (*UNSEEN, "own")},
         "generation": {},
-        "mixing": {name: mixed(True, 500.0) for name in "ab"} | {name: mixed(False, 900.0) for name in "AB"},
+        "mixing": {name: mixed(True, 700.0) for name in "ab"} | {name: mixed(False, 900.0) for name in "AB"},
         "noise": {"own": {"images": 24, "own": 24}, "home": {"images": 24, "own": 3}},
     }
     found["clouds"] |= {f"n {name.upper()}": BAD_CLOUD for name in UNSEEN} | {"n home": GOOD_CLOUD}
