@@ -85,6 +85,7 @@ from .latents.inverted import climbing_latents as climbing_latents
 from .latents.inverted import inverted_latents as inverted_latents
 from .latents.inverted import open_store as open_store
 from .latents.samplers import blend as blend
+from .latents.samplers import corrected_combination as corrected_combination
 from .latents.samplers import lerp as lerp
 from .latents.samplers import sample_latents as sample_latents
 from .latents.samplers import sampler_settings as sampler_settings

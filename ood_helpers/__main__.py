@@ -13,6 +13,7 @@ METHODS = {
     "centered": "a latent and those nearest to it, combined about the mean of all",
     "interpolate": "halfway between two latents, along an arc: the paper's Algorithm 1",
     "slerp-gaussian": "on an arc from a latent to a draw of gaussian: the official code",
+    "cog": "two latents, half and half, corrected to the mean and spread of all",
     "gaussian": "about the mean, with one variance: the paper's Sec. 3.1",
     "gaussian-diagonal": "about the mean, with a variance for each pixel",
     "spectrum": "about the mean, with the power spectrum of the latents",

@@ -187,7 +187,9 @@ def test_samplers_and_measures_of_latents(model, images):
         drawn = ood.sample_latents(z, 3, "interpolate", generator=seeded())
         near = ood.sample_latents(z, 3, "centered", neighbors=2, share=0.5, generator=seeded())
         one = ood.sample_latents(z, 3, "gaussian", generator=seeded())
-        return drawn, near, one, ood.slerp(z[:1], z[1:2], 0.3)
+        cog = ood.sample_latents(z, 3, "cog", generator=seeded())
+        half = ood.corrected_combination(z[:2], (0.5, 0.5), z.mean(0))
+        return drawn, near, one, cog, half, ood.slerp(z[:1], z[1:2], 0.3)
 
     agree(program, model, images, draws=True)
 

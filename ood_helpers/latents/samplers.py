@@ -8,6 +8,7 @@ With the mean ``mu`` of the inverted latents ``z_1 ... z_N`` and their offsets `
     gaussian-diagonal  mu + s_p n_p,  a variance for each pixel p
     spectrum           mu + a stationary Gaussian field with the offsets' power spectrum
     centered           mu + sum_i w_i u_i,  w_i normal with variance 1 / (N - 1), or |w| = 1 with one latent leading
+    cog                the same for given weights of random latents, scaled to |w| = 1       Bodin et al. 2025
 
 ``centered`` with normal ``w`` draws from ``N(mu, S)``, ``S`` the sample covariance, without forming that matrix.
 """
@@ -16,13 +17,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ..checks import check_batch, check_choice, check_integer, check_number
+from ..checks import check_batch, check_choice, check_floats, check_integer, check_number
 from .geometry import Acceptance
 from .store import LatentStore
 
@@ -70,6 +71,43 @@ def lerp(z1: torch.Tensor, z2: torch.Tensor, weight: float | torch.Tensor) -> to
     return (1 - w) * z1 + w * z2
 
 
+def corrected_combination(
+    latents: torch.Tensor, weights: Sequence[float] | torch.Tensor, mean: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Give linear combinations of latents the law of the latents: COG (Bodin et al. 2025, arXiv 2408.08558).
+
+        (1 - alpha / sqrt(beta)) mu + sum_i w_i z_i / sqrt(beta),    alpha = sum_i w_i,  beta = sum_i w_i^2
+
+    For independent ``z_i`` of ``N(mu, S)`` the plain sum is a draw of ``N(alpha mu, beta S)``, and this is its optimal
+    transport to ``N(mu, S)``. It equals ``mu + sum_i v_i (z_i - mu)`` with ``v = w / sqrt(beta)``: only the direction
+    of ``w`` counts, and ``centered`` with ``|w| = 1`` is the same rule with random weights. With the mean of ``N``
+    latents for ``mu`` the covariance is ``(1 + (1 - alpha^2 / beta) / N) S``, which is close to ``S`` for weights on
+    few of many latents; equal weights on all of them give their mean, with covariance ``S / N``.
+
+    Parameters
+    ----------
+    latents : Tensor
+        float ``(N, C, H, W)``.
+    weights : sequence or Tensor
+        ``(N,)`` or, for ``n`` combinations, ``(n, N)``; each with ``beta > 0``. Returned are ``(n, C, H, W)``.
+    mean : Tensor, optional
+        ``mu``, ``(C, H, W)``; by default the mean of ``latents``, four at least.
+    """
+    check_batch("latents", latents)
+    w = check_floats("weights", weights)
+    w = (w[None] if w.ndim == 1 else w).to(latents.device)
+    if w.ndim != 2 or w.shape[1] != len(latents) or not (torch.isfinite(w).all() and w.any(1).all()):
+        told = f"got shape {tuple(w.shape)}"
+        raise ValueError(f"weights: {told}, expected finite numbers (n, {len(latents)}), no row of them all zero")
+    if mean is None and len(latents) < FEWEST:
+        raise ValueError(f"latents: got {len(latents)}, expected at least {FEWEST}, or a mean")
+    exact = latents.to(torch.promote_types(latents.dtype, torch.float32))
+    shape = latents.shape[1], latents.shape[2], latents.shape[3]
+    mu = exact.mean(0) if mean is None else check_batch("mean", mean[None], shape)[0].to(exact)
+    v = (w / w.norm(dim=1, keepdim=True)).to(exact)
+    return (mu + (v @ (exact - mu).flatten(1)).reshape(-1, *shape)).to(latents.dtype)
+
+
 def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
     """Check the arguments of an interpolation and return a weight for each pair, ``(n, 1, 1, 1)``."""
     if check_batch("z1", z1).shape != check_batch("z2", z2).shape:
@@ -102,7 +140,7 @@ def sample_latents(
     ----------
     latents : Tensor or LatentStore
         Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
-    n, method : int, {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered"}
+    n, method : int, {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered", "cog"}
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
     accept, max_rounds : Acceptance, optional; int
@@ -112,7 +150,8 @@ def sample_latents(
         For ``interpolate``: ``kind``, "slerp" (default) or "lerp"; ``weight``, a number or a range ``(low, high)`` to
         draw it from, by default 0.5. For ``slerp-gaussian``: ``weight`` of the Gaussian draw, likewise. For
         ``centered``: ``neighbors``, how many latents to combine, a random one and those nearest to it, to the length
-        that independent ones would have, by default all; ``share``, the squared weight of that first latent.
+        that independent ones would have, by default all; ``share``, the squared weight of that first latent. For
+        ``cog``: ``weights`` of as many random latents, as for `corrected_combination`, by default two of one half.
     """
     cloud = check_batch("latents", latents.tensor(0, len(latents)) if hasattr(latents, "tensor") else latents)
     if len(cloud) < FEWEST:
@@ -208,6 +247,15 @@ def _centered(cloud, n, generator, neighbors: int | None = None, share: float | 
     return mean + z.reshape(n, *mean.shape), parents
 
 
+def _cog(cloud, n, generator, weights=(0.5, 0.5)):
+    w = check_floats("weights", weights).cpu()
+    if w.ndim != 1 or not 1 <= len(w) <= len(cloud):
+        raise ValueError(f"weights: got shape {tuple(w.shape)}, expected (k,) with k from 1 to {len(cloud)}")
+    parents = _distinct(len(cloud), n, len(w), generator)
+    z = corrected_combination(cloud, w.new_zeros(n, len(cloud)).scatter(1, parents, w.expand(n, -1)))
+    return z, parents[:, w.abs().argsort(descending=True, stable=True)]
+
+
 def _distinct(count: int, n: int, k: int, generator) -> torch.Tensor:
     """Choose ``k`` different ones of ``count``, ``n`` times, int64 ``(n, k)``."""
     return torch.rand((n, count), generator=generator).argsort(dim=1)[:, :k]
@@ -228,7 +276,7 @@ def _normal(shape, like: torch.Tensor, generator) -> torch.Tensor:
 
 
 # functions of the latents, how many to draw, a generator, and the settings that `sample_latents` takes
-KINDS = _interpolate, _slerp_gaussian, _gaussian, _gaussian_diagonal, _spectrum, _centered
+KINDS = _interpolate, _slerp_gaussian, _gaussian, _gaussian_diagonal, _spectrum, _centered, _cog
 METHODS: dict[str, Callable] = {kind.__name__[1:].replace("_", "-"): kind for kind in KINDS}
 
 

@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_latents_of_the_cloud_s_kind(method):
     assert first.shape == (5, 3, 4, 4) and first.dtype == torch.float32 and torch.isfinite(first).all()
 
 
-@pytest.mark.parametrize("method", ["gaussian", "gaussian-diagonal", "spectrum", "centered"])
+@pytest.mark.parametrize("method", ["gaussian", "gaussian-diagonal", "spectrum", "centered", "cog"])
 def test_draws_have_the_mean_of_the_latents(method):
     """40,000 draws: each of 48 means is known to s / 200; five standard errors (error rate 3e-5 for all)."""
     cloud, n = cloud_of(), 40_000
@@ -166,6 +166,85 @@ def test_a_leading_latent_with_all_others_is_the_sum_of_their_weighted_offsets()
         assert parents.tolist() == [k]
 
 
+def combination_of_many_clouds(weights, clouds=20_000, known=True):
+    """Corrected combinations, one of each of many clouds of five draws of one N(mu, S), with mu and S."""
+    mean, root = torch.tensor([3.0, -1.0]).double(), torch.tensor([[2.0, 0.0], [1.5, 0.5]]).double()
+    draws = mean + torch.randn(clouds, 5, 2, generator=seeded(), dtype=torch.float64) @ root.T
+    mu = mean.reshape(2, 1, 1) if known else None
+    z = torch.cat([ood.corrected_combination(cloud[:, :, None, None], weights, mu) for cloud in draws])
+    return z.flatten(1), mean, root @ root.T
+
+
+def assert_law(z, mean, covariance):
+    """Mean and covariance of draws, each entry within five standard errors."""
+    n, spread = len(z), covariance.diagonal()
+    error = ((spread[:, None] * spread + covariance**2) / n).sqrt()
+    assert ((z.mean(0) - mean).abs() < 5 * (spread / n).sqrt()).all()
+    assert ((torch.cov(z.T) - covariance).abs() < 5 * error).all()
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5, 0, 0, 0), (2, -1, 0.3, 0, 0), (1, 1, 1, 1, 1)])
+def test_a_corrected_combination_has_the_law_of_the_latents(weights):
+    """Whatever the weights: N(mu, S), where the plain sum has N(alpha mu, beta S)."""
+    assert_law(*combination_of_many_clouds(weights))
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0, 0, 0, 0), (0.5, 0.5, 0, 0, 0), (2, -1, 0.3, 0, 0), (1, 1, 1, 1, 1)])
+def test_with_the_mean_of_n_latents_its_covariance_is_off_by_a_known_factor(weights):
+    z, mean, covariance = combination_of_many_clouds(weights, known=False)
+    assert_law(z, mean, (1 + (1 - sum(weights) ** 2 / sum(w * w for w in weights)) / 5) * covariance)
+
+
+def test_a_corrected_combination_is_the_formula_of_its_authors():
+    cloud, w = cloud_of(), torch.tensor([0.7, 0, -0.2, 1.1] + [0.0] * 8).double()
+    mean, alpha, root = cloud[3] / 2, w.sum(), w.square().sum().sqrt()
+    expected = (1 - alpha / root) * mean + torch.einsum("i,ichw->chw", w, cloud) / root
+    found = ood.corrected_combination(cloud, w, mean)
+    torch.testing.assert_close(found, expected[None])
+    torch.testing.assert_close(ood.corrected_combination(cloud, 7 * w, mean), found)  # only the direction counts
+
+
+@pytest.mark.parametrize("mean", [None, torch.zeros(3, 4, 4)])
+def test_a_weight_of_one_gives_that_latent_back(mean):
+    cloud = cloud_of()
+    torch.testing.assert_close(ood.corrected_combination(cloud, torch.eye(12), mean), cloud)
+    found = ood.sample_latents(cloud, 9, "cog", weights=[0, 3], generator=seeded(), details=True)
+    torch.testing.assert_close(found.latents, cloud[found.parents[:, 0]])
+
+
+def test_centered_with_a_leading_latent_is_a_corrected_combination_with_random_weights():
+    """So both have one law: the weights of `centered`, drawn anew as its rule says, give its very latents."""
+    cloud, n, share, draw = cloud_of(), 5, 0.6, seeded(4)
+    found = ood.sample_latents(cloud, n, share=share, generator=seeded(4), details=True)
+    first = torch.rand((n, 12), generator=draw).argsort(1)[:, 0]
+    rest = torch.randn((n, 12), generator=draw, dtype=torch.float64)[:, 1:]
+    rest = rest / rest.norm(dim=1, keepdim=True) * math.sqrt(1 / share - 1)  # beside a leading weight of 1
+    w = torch.stack([torch.cat([r[:k], torch.ones(1).double(), r[k:]]) for r, k in zip(rest, first, strict=True)])
+    torch.testing.assert_close(ood.corrected_combination(cloud, w), found.latents)
+
+
+def test_cog_draws_combine_random_latents_by_the_given_weights():
+    cloud, weights = cloud_of(), (0.2, -1.0, 0.5)
+    found = ood.sample_latents(cloud, 7, "cog", weights=weights, generator=seeded(), details=True)
+    for z, parents in zip(found.latents, found.parents, strict=True):  # the largest weight first
+        expected = ood.corrected_combination(cloud[parents], (-1.0, 0.5, 0.2), cloud.mean(0))
+        torch.testing.assert_close(z[None], expected)
+    assert all(len({*row}) == 3 for row in found.parents.tolist())
+
+
+def test_bad_input_of_a_combination_is_named():
+    cloud, mean = cloud_of(), torch.zeros(3, 4, 4)
+    for w in ([1.0, 1.0], [0.0] * 12, [math.nan] * 12):
+        with pytest.raises(ValueError, match=r"weights: got shape \(1, (2|12)\), expected finite numbers \(n, 12\)"):
+            ood.corrected_combination(cloud, w)
+    with pytest.raises(TypeError, match="weights: got 'half'"):
+        ood.corrected_combination(cloud, "half")
+    with pytest.raises(ValueError, match="latents: got 2, expected at least 4, or a mean"):
+        ood.corrected_combination(cloud[:2], (0.5, 0.5))
+    with pytest.raises(ValueError, match="mean: got images of shape"):
+        ood.corrected_combination(cloud, [1.0] * 12, mean[:, :2])
+
+
 class Copies(TorchDispatchMode):
     """Counts the tensors that are as large as a cloud of 40 latents."""
 
@@ -227,6 +306,7 @@ def test_a_filter_returns_what_passes_or_says_how_little_did():
         ({"method": "gaussian", "weight": 0.5}, TypeError, "settings: got weight for 'gaussian', expected none"),
         ({"n": 2, "generator": None, "cloud": 1}, TypeError, "settings: got cloud .*, expected neighbors, share$"),
         ({"method": "centered", "neighbors": 99}, ValueError, "neighbors: got 99"),
+        ({"method": "cog", "weights": [1.0] * 13}, ValueError, r"weights: got shape \(13,\), expected \(k,\) with k"),
         ({"method": "centered", "share": 1.5}, ValueError, "share: got 1.5"),
     ],
 )
