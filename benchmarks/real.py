@@ -133,7 +133,7 @@ def cloud(name: str, images: Images, domain: str, own: str) -> dict:
         "fine": share(fine.mae),
         "neighbors": tests["neighbors"].effect,
         "coarse": tests["spectrum"].effect,
-        "remains": share(theory.share_of_image(z, x)),
+        "explained": share(theory.share_of_image(z, x)),
         "latents": spreads(ood.geometry(z)),
         "pixels": spreads(ood.geometry(x)),
     }

@@ -24,8 +24,8 @@ reconstruction-is-representation: Sec. 2.2
     A faithful reconstruction shows that the latent space of the model represents the unseen domain.
 lemma-c1: Lemma C.1, Sec. C.3
     Given the image, the state at every t of every DDIM process is Gaussian: N(√ᾱₜ x₀, (1 − ᾱₜ) I).
-inverted-gaussian: Sec. C.3 with footnote 3, C.6
-    The inverted latents of an unseen domain are approximately standard Gaussian.
+inverted-gaussian: Sec. C.3 with footnote 3, C.4, C.6
+    The inverted latents of an unseen domain are approximately Gaussian, around a center of their own.
 fig-3c: Fig. 3(c)
     Inverted latents keep slight low-level features of their images that the eye can make out.
 property-d1: Property D.1, Sec. C.7

@@ -74,9 +74,6 @@ def _of_clouds(clouds: dict[str, dict], own: str) -> Iterator[Judged]:
     neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
     white = verdicts.inverted_gaussian(neighbors, coarse)
     yield "inverted-gaussian", white, f"neighbors correlate by {_span(neighbors)}"
-    remains, errors = np.array(_column(unseen, "remains")).T
-    by_lemma = 0.0015**0.5
-    yield "fig-3c", verdicts.fig_3c(remains, errors, by_lemma), f"share of the image {_span(remains)}"
     uneven, three = _column(unseen, "latents", "uneven"), _column(unseen, "latents", "three")
     origin = _column(unseen, "latents", "origin")
     yield "observation-1", verdicts.observation_1(uneven), f"distances scatter by {_span(100 * np.array(uneven), 0)} %"

@@ -83,10 +83,11 @@ def reverse_chain(
 
 
 def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return each latent's regression coefficient on its image, ``<z, x_0> / <x_0, x_0>``, float64 ``(n,)``.
+    """Return the share of each latent's variance that its image explains, ``<z, x_0>^2 / (<z, z> <x_0, x_0>)``.
 
-    Both are ``(n, C, H, W)``, taken without their means over the pixels of each channel. Under ``q(x_t | x_0)`` it is
-    ``sqrt(a_t)`` up to noise of order ``1 / |x_0|``.
+    Both are ``(n, C, H, W)``, taken without their means over the pixels of each channel; the shares are float64
+    ``(n,)``. Under ``q(x_t | x_0)`` they are about ``a_t |x_0|^2 / (a_t |x_0|^2 + (1 - a_t) d)``; the latents of an
+    exact model of white data are their images in another scale, with shares of 1.
     """
     z, x = (check_batch(name, v).double() for name, v in (("latents", latents), ("images", images)))
     if z.shape != x.shape:
@@ -95,4 +96,10 @@ def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     squares = x.square().sum((1, 2, 3))
     if not squares.all():
         raise ValueError(f"images: image {int(squares.argmin())} is plain, expected some contrast to look for")
-    return (z * x).sum((1, 2, 3)) / squares
+    return (z * x).sum((1, 2, 3)).square() / (squares * z.square().sum((1, 2, 3)))
+
+
+def standardized(latents: torch.Tensor) -> torch.Tensor:
+    """Return a cloud ``(n, C, H, W)`` around 0 and with variance 1: white noise, if it was a spherical Gaussian."""
+    centered = check_batch("latents", latents) - latents.mean(0)
+    return centered / centered.std()

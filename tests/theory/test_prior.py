@@ -6,7 +6,7 @@ import torch
 from gaussian_flow import gaussian_flow
 
 import ood_helpers as ood
-from ood_helpers.theory.prior import implied_noise, induction, reverse_chain, reverse_step, share_of_image
+from ood_helpers.theory.prior import implied_noise, induction, reverse_chain, reverse_step, share_of_image, standardized
 
 ALPHAS = (0.01, 0.1, 0.4, 0.9)
 
@@ -51,12 +51,18 @@ def test_an_inverted_latent_is_one_point_and_no_draw_from_the_lemma():
     noise = implied_noise(latent, x_0, a)
     correlation = torch.corrcoef(torch.stack([noise.flatten(), x_0.flatten()]))[0, 1]
     assert correlation > 0.9999
-    assert share_of_image(latent, x_0).mean() == pytest.approx((a + (1 - a) / 0.25) ** 0.5)
-    drawn = a**0.5 * x_0 + (1 - a) ** 0.5 * torch.randn(x_0.shape, generator=generator(3), dtype=x_0.dtype)
-    assert (
-        abs(share_of_image(drawn, x_0) - a**0.5).max()
-        < 5 / x_0.sub(x_0.mean((2, 3), True)).flatten(1).norm(dim=1).min()
-    )
+    assert share_of_image(latent, x_0).min() == pytest.approx(1)
+    signal = x_0.sub(x_0.mean((2, 3), True)).square().sum((1, 2, 3))
+    drawn = x_0 + 2 * torch.randn(x_0.shape, generator=generator(3), dtype=x_0.dtype)
+    expected = signal / (signal + 4 * x_0[0].numel())
+    torch.testing.assert_close(share_of_image(drawn, x_0), expected, rtol=0.3, atol=0.03)
+
+
+def test_a_spherical_gaussian_becomes_white():
+    z = 3 + 2 * torch.randn(40, 1, 8, 8, generator=generator(4), dtype=torch.float64)
+    white = standardized(z)
+    assert abs(white.mean(0)).max() < 1e-12 and white.std() == pytest.approx(1)
+    assert white.flatten(1).norm(dim=1).mean() == pytest.approx(8, rel=0.02)
 
 
 @pytest.mark.parametrize(
