@@ -124,7 +124,7 @@ def lemma_c1(variance: str, variances: ArrayLike) -> Outcome:
 
 
 def inverted_gaussian(correlations: ArrayLike, coarse_power: ArrayLike) -> Outcome:
-    """A spherical Gaussian is tenable for each cloud (of 52): neighbors correlate by below 0.1, power is within 25 %."""
+    """A spherical Gaussian is tenable for each cloud (of 52): neighbors correlate below 0.1, power within 25 %."""
     return together([all_below(_off(correlations, 0), 0.1), all_below(_off(coarse_power, 1), 0.25)])
 
 
