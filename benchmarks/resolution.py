@@ -12,7 +12,7 @@ at twice the size it must be twice as large to hide as much of a picture. So sig
 comparison also t = 800 at every size. The photographs of hands have 100 pixels, those of dust 57 to 80: at 128 they are
 enlarged.
 
-An interrupted run goes on where it stopped. Some 170 TFLOP: half an hour on two cores, minutes on a GPU.
+An interrupted run goes on where it stopped. Some 120 TFLOP: half an hour on two cores, minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ood_helpers.pages.shared import DDIM, WALK
 
 RESULTS = Path(__file__).parent / "results" / "resolution.json"
 SIZES, MIDDLE, T = (32, 64, 128), 64, 800
-N, FEW = 48, 24  # latents of a domain, and round trips
+N, FEW = 48, 8  # latents of a domain, and round trips
 FAMILIES = {
     "toy-dog": ("dog", ("cat", "face", "church", "bedroom", "galaxy", "radiation")),
     "real-hand": ("hands", ("objects", "photographs", "histology", "texture", "hubble", "dust")),
