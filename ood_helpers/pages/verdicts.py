@@ -109,7 +109,7 @@ def deterministic_bijection(maes: ArrayLike) -> Outcome:
 
 
 def reconstruction_is_representation(control_maes: ArrayLike) -> Outcome:
-    """Fails if a formula that knows nothing of the images copies each of them faithfully (three of each of ten domains)."""
+    """Fails if a formula that knows nothing of the images copies each of them faithfully (3 of each of ten domains)."""
     return opposite(all_below(control_maes, FAITHFUL))
 
 
