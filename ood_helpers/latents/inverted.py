@@ -15,7 +15,8 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from .. import __version__
+import ood_helpers
+
 from ..checks import check_choice, check_integer, check_model
 from ..domains import domain_fingerprint, domain_parameters, load_domain
 from ..kernels.levels import inversion_levels
@@ -141,7 +142,7 @@ def open_store(
         "precision": names.get(network_dtype(model, precision), "closed form"),
         "compiled": getattr(model.predictor, "compiled", False),
         "device": model.device.type,
-        "ood_helpers": __version__,
+        "ood_helpers": ood_helpers.__version__,
         "code": _code_fingerprint(),
     }
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]

@@ -160,7 +160,7 @@ def observation_3(angles: ArrayLike) -> Outcome:
 
 
 def pixels_75(scatters: ArrayLike, angles: ArrayLike) -> Outcome:
-    """The images of no domain fulfill the first or the third observation (52 images of each of seven domains)."""
+    """The images of no domain fulfill the first or the third observation (52 images of each of eight domains)."""
     return together([all_above(scatters, 0.1), all_above(_off(angles, 90), FARTHEST_FROM_90)])
 
 
