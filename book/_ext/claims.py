@@ -1,5 +1,7 @@
 """The directive `claims-table`: every claim that a chapter has judged, with its verdicts in a column for each world.
 
+Without an argument these are the paper's claims, with ``others`` those of others.
+
 `ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
 executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
 """
@@ -15,9 +17,9 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
-from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, WORLDS, Verdict
+from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, WORLDS, Verdict
 
-HEAD = ("Claim", "In the paper")  # and a column for each world of which there is a verdict
+HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -27,9 +29,11 @@ class PendingClaims(nodes.General, nodes.Element):
 class ClaimsTable(SphinxDirective):
     """Leave a `PendingClaims`; the page that holds it is read and written again at every build."""
 
+    optional_arguments = 1
+
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
-        return [PendingClaims()]
+        return [PendingClaims(others=self.arguments == ["others"])]
 
 
 def reported(env) -> Iterator[tuple[str, Verdict]]:
@@ -45,12 +49,12 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
     """Return verdicts in the order of the claims; warn of those on unknown claims, and leave them out."""
     known = []
     for docname, verdict in found:
-        if verdict.key in CLAIMS:
+        if verdict.key in KNOWN:
             known.append((docname, verdict))
         else:
             message = f"a verdict on an unknown claim: {verdict.key}"
             logging.getLogger(__name__).warning(message, location=docname, type="claims")
-    order = list(CLAIMS)
+    order = [*CLAIMS, *OTHERS]
     return sorted(known, key=lambda pair: order.index(pair[1].key))
 
 
@@ -64,7 +68,7 @@ def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
         return nodes.paragraph("", "", status, nodes.Text(f"; {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> nodes.row:
-        cells = [[nodes.paragraph("", told)] for told in (CLAIMS[key].text, CLAIMS[key].place)]
+        cells = [[nodes.paragraph("", told)] for told in (KNOWN[key].text, KNOWN[key].place)]
         for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
             cells.append(found or [nodes.paragraph("", "–")])
@@ -82,6 +86,8 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
     for pending in list(doctree.findall(PendingClaims)):
         rows = []
         for chapter, verdict in in_order(reported(app.env)):
+            if (verdict.key in OTHERS) != pending["others"]:
+                continue
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))

@@ -1,4 +1,4 @@
-"""The paper's claims, and a chapter's verdicts on them: a table in the notebook, and the data of the claims page.
+"""Claims of the paper and of others, and a chapter's verdicts: a table in the notebook, and data of the claims page.
 
 Source: *A Sampling-Based Domain Generalization Study with Diffusion Generative Models* (arXiv:2310.09213).
 """
@@ -6,6 +6,7 @@ Source: *A Sampling-Based Domain Generalization Study with Diffusion Generative 
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from typing import Literal
@@ -102,10 +103,25 @@ cosine-better: Sec. E.2.2
 domain-transfer: Fig. 2(b)
     The same method transfers images between domains, in both directions."""
 
+_OTHERS = """
+exact-reversal: Wang et al. 2024 (O-BELM)
+    An explicit linear multistep rule of two states inverts an image and gives it back exactly.
+copies-certify-nothing: Zeng et al. 2026
+    A recovered latent that gives the image back need not be the right one: on the arc to the right one images change.
+noise-first: Staniszewski et al. 2024
+    Forward diffusion in place of the first steps of an inversion makes latents more like Gaussian noise.
+spectral-collapse: Bourriez et al. 2026
+    Inversion takes sources with little fine detail, such as sketches, to latents that lack high frequencies.
+corrected-combinations: Bodin et al. 2025 (COG)
+    Combinations of latents that are corrected to the latents' own law give better images than the plain ones.
+geodesics-better: Saito et al. 2025
+    The geodesic of the predicted noise gives better images between two latents than the arc.
+"""
+
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper: the key by which a notebook judges it, one sentence in our words, and its place there."""
+    """A claim: the key by which a notebook judges it, one sentence in our words, and where it is made."""
 
     key: str
     text: str
@@ -118,8 +134,11 @@ def _claim(entry: str) -> Claim:
     return Claim(key, " ".join(line.strip() for line in text), place)
 
 
-CLAIMS = {claim.key: claim for claim in map(_claim, re.split(r"\n(?=\S)", _TOLD.strip()))}
-"""The claims by their keys, in the order of the argument."""
+CLAIMS, OTHERS = (
+    {claim.key: claim for claim in map(_claim, re.split(r"\n(?=\S)", told.strip()))} for told in (_TOLD, _OTHERS)
+)
+"""The paper's claims by their keys, in the order of the argument; and what others have found since."""
+KNOWN = ChainMap(OTHERS, CLAIMS)
 
 PROVED, DEFINED = "proved", "true by definition"
 HOLDS, FAILS, OPEN = (f"{what} on small models" for what in ("reproduced", "not reproduced", "undecided"))
@@ -157,7 +176,7 @@ def proved(key: str, check: Outcome, number: str) -> Verdict:
     ``number`` says what was checked, such as "largest share outside 0.012, bound 0.054, d = 12,288". ValueError: there
     is no such claim, or the check does not hold; then the proof or the check has an error.
     """
-    check_choice("key", key, CLAIMS)
+    check_choice("key", key, KNOWN)
     check_choice("check", check, STATUS)
     if check != "holds":
         raise ValueError(f"{key}: the numerical check beside the proof says {check!r}: {number}")
@@ -176,7 +195,7 @@ def measured(key: str, outcome: Outcome, number: str, when: str = "", world: str
     ``when`` are circumstances that the status is limited to, put after the word "when"; ``world`` is "drawn" or
     "real", as the images are. ValueError: there is no such claim, or the outcome is none of the three.
     """
-    check_choice("key", key, CLAIMS)
+    check_choice("key", key, KNOWN)
     check_choice("outcome", outcome, STATUS)
     check_choice("world", world, WORLDS)
     return Verdict(key, STATUS[outcome], number, when, world)
@@ -192,9 +211,9 @@ def report(*verdicts: Verdict) -> None:
 
     from .. import operations
 
-    rows = [(CLAIMS[verdict.key], verdict) for verdict in verdicts]
+    rows = [(KNOWN[verdict.key], verdict) for verdict in verdicts]
     text = "\n".join(f"{claim.text} ({claim.place}): {verdict.words}; {verdict.number}" for claim, verdict in rows)
-    head, body = _row("th", "Claim", "In the paper", "Status", "Number"), ""
+    head, body = _row("th", "Claim", "Where", "Status", "Number"), ""
     for claim, verdict in rows:
         status = f'<span class="claim-status {CSS_CLASS[verdict.status]}">{escape(verdict.words)}</span>'
         body += _row("td", escape(claim.text), escape(claim.place), status, escape(verdict.number))

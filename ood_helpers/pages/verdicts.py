@@ -331,3 +331,29 @@ def base_quality_inherited(ranks: ArrayLike) -> Outcome:
     """All rank correlations are 1; fails if they are not positive on average (three trainings of three models)."""
     ranks = np.asarray(ranks, dtype=float)
     return decided(bool((ranks > 0.99).all()), bool(ranks.mean() <= 0))
+
+
+# What others have found since
+
+
+exact_reversal = copies_are_exact
+"""Copies are off by less than half a gray level of 256 (median of eight images, 20 steps; toy)."""
+
+
+def copies_certify_nothing(ends: ArrayLike, middles: ArrayLike) -> Outcome:
+    """Of some rule the copies are good, below `FAITHFUL` / 10, and middles of the arc three times as far off (toy)."""
+    ends, middles = np.asarray(ends, dtype=float), np.asarray(middles, dtype=float)
+    good = ends < FAITHFUL / 10
+    return any_of([all_above(middle, 3 * end) for end, middle in zip(ends[good], middles[good], strict=True)])
+
+
+noise_first = deterministic_bijection
+"""The correlation of neighbors falls with every larger number of replaced steps (eight churches; toy)."""
+nearer = partial(larger, times=2.0)
+"""One way's kernel distance exceeds the other's by two standard errors (36 images each; toy)."""
+corrected_combinations = geodesics_better = nearer
+
+
+def spectral_collapse(power: float, error: float) -> Outcome:
+    """The latents' power at high frequencies is below 0.9 of white noise, by two standard errors (48 sketches; toy)."""
+    return all_below([power], 0.9, 2 * error)
