@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", default="1/1", help="I/K: the part of the work that this process does")
     parser.add_argument("--most", type=float, default=PAPER, help="largest factor to run")
+    parser.add_argument("--methods", nargs="*", choices=tuple(methods()), help="by default all")
     parser.add_argument("--merge", nargs="+", type=Path, default=[], help="files whose results go into the output")
     parser.add_argument("--precision", choices=tuple(ood.PRECISIONS), help="by default what the device has units for")
     parser.add_argument("--output", type=Path, default=RESULTS / "tuning_curves.json")
@@ -136,9 +137,10 @@ def main() -> None:
     studies: dict[tuple, Study] = {}
     part, parts = map(int, options.share.split("/"))
     todo = () if options.merge else work()[part - 1 :: parts]
-    for base, target, seed, label, factor in (item for item in todo if item[-1] <= options.most):
+    wanted = options.methods or methods()
+    for base, target, seed, label, factor in todo:
         name, start = f"{base} {target} {seed} {label} {factor:g}", time.monotonic()
-        if name in record["runs"]:
+        if name in record["runs"] or factor > options.most or label not in wanted:
             continue
         if (base, target, seed) not in studies:
             studies[base, target, seed] = study_of(base, target, seed, options.precision)
