@@ -86,21 +86,21 @@ WORLDS = {
 
 
 class Images:
-    """Where images of a domain come from: drawn by seeds, real ones by their numbers in a fixed order."""
+    """Where images of a domain come from: drawn by seeds, real ones by their numbers in an order of each repetition."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, repetition: int = 0):
+        self.folder, self.repetition = folder, repetition
 
     def __call__(self, domain: str, n: int, what: str = "inputs", size: int = 64) -> torch.Tensor:
         """Return ``n`` images, of a real domain fewer if there are fewer; those held out are other than the inputs."""
         if domain in ood.list_domains("drawn"):
-            return ood.load_domain(domain, n, size, SEEDS[what])
+            return ood.load_domain(domain, n, size, SEEDS[what] + 100 * self.repetition)
         where = {"folder": self.folder} if domain in ood.list_domains("sets") else {}
         if domain in ("hands", "apples"):  # models were trained on the other part
             where["part"] = "train" if what == "train" else "test"
         start = {"inputs": 0, "translate": 0, "train": 0}.get(what, N)
         there = ood.domain_size(domain, **where) - start
-        return ood.load_domain(domain, int(min(n, there)), size, 1, start, **where)
+        return ood.load_domain(domain, int(min(n, there)), size, 1 + self.repetition, start, **where)
 
 
 def share(values: torch.Tensor) -> list[float]:
@@ -119,14 +119,14 @@ def spreads(found: ood.Geometry) -> dict:
     }
 
 
-def cloud(name: str, images: Images, domain: str, own: str) -> dict:
+def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int = FEW) -> dict:
     """Round trips and latents of a domain, and what tells them from those of the model's own domain."""
     model = ood.load_model(name)
-    x = images(domain, N)
-    trip = ood.round_trip(model, x[:FEW], **DDIM, progress=False)
-    fine = ood.round_trip(model, x[:FEW], **(WALK | {"solver": "dpm2m", "steps": 20}), progress=False)
+    x = images(domain, n)
+    trip = ood.round_trip(model, x[:few], **DDIM, progress=False)
+    fine = ood.round_trip(model, x[:few], **(WALK | {"solver": "dpm2m", "steps": 20}), progress=False)
     z = ood.invert(model, x, **WALK, progress=False)
-    tests = ood.gaussianity(z)
+    tests = ood.gaussianity(theory.standardized(z))
     found = {
         "n": len(x),
         "mae": share(trip.mae),
@@ -134,12 +134,13 @@ def cloud(name: str, images: Images, domain: str, own: str) -> dict:
         "neighbors": tests["neighbors"].effect,
         "coarse": tests["spectrum"].effect,
         "explained": share(theory.share_of_image(z, x)),
+        "explained by others": float(theory.share_of_image(z, x.roll(1, 0)).mean()),
         "latents": spreads(ood.geometry(z)),
         "pixels": spreads(ood.geometry(x)),
     }
     if domain == own:
         return found
-    mine = images(own, N)
+    mine = images(own, n)
     latents = ood.invert(model, mine, **WALK, progress=False)
     g = ood.gram(latents, z)
     c = ood.center_distance(g, len(latents))
@@ -152,8 +153,8 @@ def cloud(name: str, images: Images, domain: str, own: str) -> dict:
         "gap": ood.kernel_distance(mine, x, torch.nn.Flatten()).value,
     }
     for t in (200, 999):
-        a, b = (ood.invert(model, y[:FEW], **(FINER | {"t": t}), progress=False) for y in (mine, x))
-        found[f"machine, t = {t}"] = theory.held_out_of(ood.gram(a, b), FEW, C=100).machine
+        a, b = (ood.invert(model, y[:few], **(FINER | {"t": t}), progress=False) for y in (mine, x))
+        found[f"machine, t = {t}"] = theory.held_out_of(ood.gram(a, b), few, C=100).machine
     return found
 
 
@@ -181,12 +182,14 @@ def save(shown: dict[str, torch.Tensor], path: Path) -> list[str]:
     return list(shown)
 
 
-def generation(world: World, images: Images, domain: str, precision: str, pictures: Path) -> dict:
+def generation(
+    world: World, images: Images, domain: str, precision: str, pictures: Path | None = None, n: int = N
+) -> dict:
     """Measure every way to draw latents, and write the first images of domains that are shown."""
     model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
     held = images(domain, HELD_OUT, "held_out")
     real = {"features": ood.features_of(held, scorer), "small": THUMBNAIL(held)}
-    x = images(domain, N)
+    x = images(domain, n)
     z = ood.invert(model, x, **WALK, progress=False)
     spread = (z - z.mean(0)).flatten(1).norm(dim=1).mean()
     own = images(world.own, HELD_OUT, "held_out")
@@ -198,12 +201,12 @@ def generation(world: World, images: Images, domain: str, precision: str, pictur
     }
     shown = {"real": x}
     for label, (method, settings) in WAYS.items():
-        drawn = ood.sample_latents(z, N, method, generator=torch.Generator().manual_seed(11), **settings)
+        drawn = ood.sample_latents(z, n, method, generator=torch.Generator().manual_seed(11), **settings)
         made = ood.denoise(model, drawn, **(DOWN | {"precision": precision}), progress=False)
         rows[label] = judged(made, real, world, domain, scorer)
         rows[label]["spread"] = float((drawn - drawn.mean(0)).flatten(1).norm(dim=1).mean() / spread)
         shown[label] = made
-    return rows | ({"sheet": save(shown, pictures / f"{domain}.webp")} if domain in SHOWN else {})
+    return rows | ({"sheet": save(shown, pictures / f"{domain}.webp")} if pictures and domain in SHOWN else {})
 
 
 def more_images(world: World, images: Images, domain: str, precision: str) -> dict:
@@ -220,10 +223,10 @@ def more_images(world: World, images: Images, domain: str, precision: str) -> di
     return found
 
 
-def mixing(world: World, images: Images, domain: str, precision: str) -> dict:
+def mixing(world: World, images: Images, domain: str, precision: str, few: int = FEW) -> dict:
     """What becomes of images over heights and noise; and at which t their prediction changes sides, with all noise."""
     model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
-    x = images(domain, FEW)
+    x = images(domain, few)
     walk = {"heights": HEIGHTS, "etas": ETAS, "steps": STEPS, "precision": precision, "progress": False}
     found = ood.bandwidth(model, x, world.own, domain, scorer=scorer, **walk)
     levels = ood.generation_levels(model.alphas_cumprod, t=800, steps=25)

@@ -12,6 +12,8 @@ UNSEEN = tuple("abcdefg")
 GOOD_CLOUD = {
     "n": 48,
     "mae": [0.01, 1e-5],
+    "explained": [0.1, 0.01],
+    "explained by others": 0.01,
     "neighbors": 0.01,
     "coarse": 1.01,
     "latents": {"uneven": 0.02, "three": 1.0, "origin": 89.9},
@@ -25,6 +27,7 @@ GOOD_CLOUD = {
 }
 BAD_CLOUD = GOOD_CLOUD | {
     "mae": [0.2, 1e-5],
+    "explained": [0.9, 0.01],
     "neighbors": 0.5,
     "coarse": 3.0,
     "latents": {"uneven": 0.3, "three": 20.0, "origin": 70.0},
@@ -91,7 +94,7 @@ def test_every_claim_fails_in_the_opposite_one(record):
 
 def test_side_by_side_tells_numbers_and_what_changes(record):
     table = worlds.side_by_side(record)
-    assert set(table.index) <= set(claims.CLAIMS) and len(table) >= 19
+    assert set(table.index) <= set(claims.CLAIMS) and len(table) >= 20
     assert table["changes"].all()
     same = copy.deepcopy(record)
     same["worlds"]["real"] = same["worlds"]["drawn"]
@@ -127,3 +130,15 @@ def test_lines_over_the_size_are_continued():
     assert set(other["at 32"]) == {"11 ± 1.4"}
     with pytest.raises(ValueError, match="world: got 'dog', expected one of drawn"):
         worlds.by_resolution(record, "dog")
+
+
+def test_repetitions_are_counted(record):
+    good, bad = ({**record, "worlds": {"toy-dog": record["worlds"][world]}} for world in ("drawn", "real"))
+    other = {**record, "worlds": {"toy-church": record["worlds"]["real"]}}
+    table = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": good, "toy-church 0": other}})
+    assert set(table["toy-dog"]) == {"2 holds"} and set(table["toy-church"]) == {"1 fails"}
+    assert set(table["depends on"]) == {"model"}
+    mixed = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": bad}})
+    assert set(mixed["toy-dog"]) == {"1 holds, 1 fails"} and set(mixed["depends on"]) == {"images"}
+    same = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": good}})
+    assert set(same["depends on"]) == {""}
