@@ -73,11 +73,12 @@ def main() -> None:
     """Measure what the record lacks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="where the networks of 32 and 128 pixels are")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, choices=SIZES)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     record = json.loads(options.output.read_text()) if options.output.exists() else {"models": {}, "rows": {}}
     record |= {"sizes": SIZES, "unseen": UNSEEN, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
-    for size in SIZES:
+    for size in options.sizes:
         folder = options.models / f"toy-dog-{size}"
         model = ood.load_model("toy-dog" if size == MIDDLE else folder)
         card = ood.model_record("toy-dog") if size == MIDDLE else json.loads((folder / "training.json").read_text())

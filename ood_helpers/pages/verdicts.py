@@ -287,15 +287,30 @@ def vanilla_fails(shares: ArrayLike, images: int) -> Outcome:
     return interval_above(*wilson_interval(int(counts.sum()), images * counts.size), 0.5)
 
 
-def nearer_than_all(ours: Mapping[str, float], others: Iterable[Mapping[str, float]]) -> bool:
-    """Return whether one method is nearer to the domain than each other, for both judges: features and thumbnails."""
-    return all(ours[key] < other[key] for other in others for key in ("kernel", "thumbnails"))
+def nearer_than_all(ours: Mapping[str, float], others: Iterable[Mapping[str, float]]) -> Outcome:
+    """One method is nearer to the domain than each other, for both judges, by two standard errors, and no copier.
+
+    The judges are the kernel distances in features and in thumbnails. It fails if another one is nearer for one judge
+    by as much, or if half of its images are copies: the inputs themselves must not win.
+    """
+    found = [
+        larger(*((row[key], row[f"{key}_error"]) for row in (other, ours)), times=2.0)
+        for other in others
+        for key in ("kernel", "thumbnails")
+    ]
+    return together([*found, decided(ours["copies"] < 0.5, ours["copies"] >= 0.5)])
 
 
 tuning_near = partial(larger, times=2.0)
 """The mean distance of far pairs exceeds that of near ones by two standard errors (8 and 13 pairs, 48 images)."""
-sampling_beats_tuning = more_than_half
-"""Sampling is `nearer_than_all` tunings for more than half of the base models (four; 48 images a pair)."""
+
+
+def sampling_beats_tuning(outcomes: Sequence[Outcome]) -> Outcome:
+    """Sampling is `nearer_than_all` tunings for more than half of the base models; fails if not for half (four)."""
+    won, lost = (outcomes.count(what) for what in ("holds", "fails"))
+    return decided(won > len(outcomes) / 2, lost > 0 and lost >= len(outcomes) / 2)
+
+
 no_weight_touched = checked
 """Weights and samples are the same bits before and after (eight samples; toy)."""
 

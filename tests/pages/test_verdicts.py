@@ -83,7 +83,7 @@ RULES = {
     "far_domains_easier": [(range(6), [6, 5, 4, 3, 2, 1]), (range(6), range(6)), (range(6), [2, 4, 6, 1, 3, 5])],
     "vanilla_fails": [([0.84, 0.62], 32), ([0.03, 0.0], 48), ([0.5, 0.6], 32)],
     "tuning_near": [((5.1, 0.5), (2.3, 0.3)), ((2.3, 0.5), (5.1, 0.3)), ((3, 0.5), (2.3, 0.3))],
-    "sampling_beats_tuning": [(3, 4), (2, 4), (NAN, 4)],
+    "sampling_beats_tuning": [([HOLDS] * 3 + [FAILS],), ([HOLDS] * 2 + [FAILS] * 2,), ([HOLDS, UNDECIDED, UNDECIDED],)],
     "no_weight_touched": [(True,), (False,), ()],
     "known_categories": [([0.65, 0.7], [0.8, 0.9]), ([0.65, 0.1], [0.8, 0.4]), ([0.65, 0.4], [0.8, 0.6])],
     "known_light": [([4, 7], 7), ([4, 3], 7), ([NAN], 7)],
@@ -191,9 +191,15 @@ def test_an_image_changes_sides_at_the_highest_t_at_which_half_are_dogs():
 
 
 def test_nearer_than_all_asks_both_judges():
-    ours, others = {"kernel": 0.1, "thumbnails": 0.2}, [{"kernel": 0.3, "thumbnails": 0.3}]
-    assert verdicts.nearer_than_all(ours, others)
-    assert not verdicts.nearer_than_all(ours, [*others, {"kernel": 0.3, "thumbnails": 0.2}])
+    def row(kernel, thumbnails, copies=0.0, error=0.01):
+        errors = {"kernel_error": error, "thumbnails_error": error}
+        return {"kernel": kernel, "thumbnails": thumbnails, "copies": copies, **errors}
+
+    others = [row(0.3, 0.3), row(0.4, 0.5)]
+    assert verdicts.nearer_than_all(row(0.1, 0.2), others) == HOLDS
+    assert verdicts.nearer_than_all(row(0.1, 0.35), others) == FAILS
+    assert verdicts.nearer_than_all(row(0.1, 0.29), others) == UNDECIDED
+    assert verdicts.nearer_than_all(row(0.0, 0.0, copies=1.0), others) == FAILS
 
 
 def test_statistics_that_tuned_images_hardly_have_count_as_lost():
