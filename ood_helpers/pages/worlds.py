@@ -180,7 +180,7 @@ RESOLVED = {
 """Rows of `by_resolution`: where ``benchmarks/resolution.py`` keeps a number, and the paper's name and unit for it."""
 
 
-def by_resolution(record: Mapping[str, Any], world: str, same_noise: bool = True) -> pd.DataFrame:
+def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
     """Return numbers at each size, as means over unseen domains, and what lines through them say beyond.
 
     Each domain's numbers are fitted by a line in the logarithm of the size. The column "at 128, expected" is what the
@@ -193,16 +193,13 @@ def by_resolution(record: Mapping[str, Any], world: str, same_noise: bool = True
         What ``benchmarks/results/resolution.json`` holds.
     world : str
         Which unseen domains, "drawn" or "real"; else ValueError.
-    same_noise : bool
-        At equal noise after resizing, or else at t = 800 of every size.
     """
     check_choice("world", world, record["unseen"])
     sizes, unseen = record["sizes"], record["unseen"][world]
-    height = {size: record["models"][str(size)]["t"] if same_noise else 800 for size in sizes}
     place = np.log2(sizes)
     rows = {}
     for label, (key, cited) in RESOLVED.items():
-        rows_of = [[record["rows"][f"{s} {name} {height[s]}"][key] for name in unseen] for s in sizes]
+        rows_of = [[record["rows"][f"{s} {name}"][key] for name in unseen] for s in sizes]
         values = np.array([[np.atleast_1d(value)[0] for value in row] for row in rows_of])
         beyond = [_line(place[:n], values[:n]) for n in (2, 3)]
         told = [unit * np.atleast_1d(getattr(row, name))[0] for name, unit in cited.items() for row in _unseen_of(name)]
