@@ -141,17 +141,13 @@ CLAIMS, OTHERS = (
 KNOWN = ChainMap(OTHERS, CLAIMS)
 
 PROVED, DEFINED = "proved", "true by definition"
-HOLDS, FAILS, OPEN = (f"{what} on small models" for what in ("reproduced", "not reproduced", "undecided"))
-STATUS = {"holds": HOLDS, "fails": FAILS, "undecided": OPEN}
+WORDS = {"holds": "reproduced", "fails": "not reproduced", "undecided": "undecided"}
+SMALL, PRINTED = "on small models", "by the paper's own numbers"
 Outcome = Literal["holds", "fails", "undecided"]
 WORLDS = {"drawn": "Drawn images", "real": "Real images"}
-CSS_CLASS = {
-    PROVED: "claim-proved",
-    DEFINED: "claim-proved",
-    HOLDS: "claim-holds",
-    FAILS: "claim-fails",
-    OPEN: "claim-open",
-}
+CSS_CLASS = {PROVED: "claim-proved", DEFINED: "claim-proved"}
+for _outcome, _css in {"holds": "claim-holds", "fails": "claim-fails", "undecided": "claim-open"}.items():
+    CSS_CLASS |= {f"{WORDS[_outcome]} {where}": _css for where in (SMALL, PRINTED)}
 
 
 @dataclass(frozen=True)
@@ -177,7 +173,7 @@ def proved(key: str, check: Outcome, number: str) -> Verdict:
     is no such claim, or the check does not hold; then the proof or the check has an error.
     """
     check_choice("key", key, KNOWN)
-    check_choice("check", check, STATUS)
+    check_choice("check", check, WORDS)
     if check != "holds":
         raise ValueError(f"{key}: the numerical check beside the proof says {check!r}: {number}")
     return Verdict(key, PROVED, number)
@@ -188,17 +184,20 @@ def defined(key: str, check: Outcome, number: str) -> Verdict:
     return replace(proved(key, check, number), status=DEFINED)
 
 
-def measured(key: str, outcome: Outcome, number: str, when: str = "", world: str = "drawn") -> Verdict:
+def measured(
+    key: str, outcome: Outcome, number: str, when: str = "", world: str = "drawn", where: str = SMALL
+) -> Verdict:
     """Judge a claim by what the chapter measured; ``outcome`` is that of its rule in `verdicts`.
 
     ``number`` is what was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800";
     ``when`` are circumstances that the status is limited to, put after the word "when"; ``world`` is "drawn" or
-    "real", as the images are. ValueError: there is no such claim, or the outcome is none of the three.
+    "real", as the images are; ``where`` says what was measured, `SMALL` models or numbers that the paper has `PRINTED`.
+    ValueError: there is no such claim, or the outcome is none of the three.
     """
     check_choice("key", key, KNOWN)
-    check_choice("outcome", outcome, STATUS)
+    check_choice("outcome", outcome, WORDS)
     check_choice("world", world, WORLDS)
-    return Verdict(key, STATUS[outcome], number, when, world)
+    return Verdict(key, f"{WORDS[outcome]} {where}", number, when, world)
 
 
 def report(*verdicts: Verdict) -> None:

@@ -54,6 +54,12 @@ def test_the_status_follows_the_measurement(outcome, words):
     assert claims.measured("observation-2", outcome, "60.0°").words == f"{words} on small models"
 
 
+def test_a_status_says_whose_numbers_it_is_about():
+    verdict = claims.measured("center-distances", "fails", "0.83 of d^(1/4)", where=claims.PRINTED)
+    assert verdict.words == "not reproduced by the paper's own numbers"
+    assert claims.CSS_CLASS[verdict.status] == "claim-fails"
+
+
 def test_a_status_may_be_limited_to_circumstances():
     verdict = claims.measured("svm-separable", "fails", "accuracy 0.61, cats", when="domains are near")
     assert verdict.words == "not reproduced on small models when domains are near"
