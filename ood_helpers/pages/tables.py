@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -31,6 +32,30 @@ def generation(
             found = [record["methods"][method] for pair, record in pairs.items() if pair.split()[1] in domains]
             rows.setdefault(method, {})[label] = _over_models([row[key] for row in found if key in row], digits)
     return _frame(rows)
+
+
+def budgets(record: Mapping, pair: str, key: str = "kernel", digits: int = 3) -> pd.DataFrame:
+    """Show what each method reached with each budget, as mean and range over repetitions.
+
+    ``record`` is what ``benchmarks/tuning_curves.py`` keeps, ``pair`` such as "toy-dog church"; budgets are multiples
+    of what the inversion of the same images takes. Sampling, which trains nothing, stands at 1.
+    """
+    found: dict[str, dict[float, list[float]]] = {}
+    for name, run in record["runs"].items():
+        if name.startswith(f"{pair} "):
+            _, label, factor = (part.strip() for part in re.split(r"^\d+ |(?<=\S) (?=[\d.]+$)", name[len(pair) + 1 :]))
+            found.setdefault(label, {}).setdefault(float(factor), []).append(run[key])
+    rows = {
+        label: {factor: _range(of_factor[factor], digits) for factor in sorted(of_factor)}
+        for label, of_factor in found.items()
+    }
+    frame = _frame(rows)
+    return frame[sorted(frame)].rename(columns="{:g} times".format).fillna(NOTHING)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else ", once"
+    return f"{np.mean(values):.{digits}f}{spread}"
 
 
 def sampling(found: Mapping[str, Sequence[float]], floors: Mapping[str, float], features: str) -> pd.DataFrame:

@@ -123,3 +123,17 @@ def test_a_record_says_whose_weights_made_it():
     assert tables.provenance(record, model) == f"record of 2026-11-27: {model.name}, these weights"
     assert "not these weights" in tables.provenance({"weights": {model.name: "0"}}, model)
     assert tables.provenance({}, model).startswith("record of an unknown day")
+
+
+def test_budgets_are_averaged_over_repetitions():
+    runs = {
+        "toy-dog church 0 vanilla, published 0.25": {"kernel": 2.0},
+        "toy-dog church 1 vanilla, published 0.25": {"kernel": 3.0},
+        "toy-dog church 0 vanilla, published 16": {"kernel": 0.5},
+        "toy-dog church 0 sampling, 10 neighbors 1": {"kernel": 0.01},
+        "toy-dog galaxy 0 vanilla, published 0.25": {"kernel": 9.0},
+    }
+    table = tables.budgets({"runs": runs}, "toy-dog church")
+    assert list(table) == ["0.25 times", "1 times", "16 times"]
+    assert list(table.loc["vanilla, published"]) == ["2.500 (2.000 to 3.000)", "–", "0.500, once"]
+    assert list(table.loc["sampling, 10 neighbors"]) == ["–", "0.010, once", "–"]
