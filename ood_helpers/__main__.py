@@ -123,6 +123,7 @@ def _train_options(command: argparse.ArgumentParser, _: str) -> None:
     add("--threads", type=int, help="processor threads, by default torch's choice")
 
 
+PAPER = {"t": 999, "steps": 80, "images": 1000}  # latents at T and N of the paper, and the steps of its released code
 ALONE = {"data": _data_options, "train": _train_options}  # commands that are no work for many processes
 
 
@@ -173,6 +174,8 @@ def _study_options(command: argparse.ArgumentParser, name: str) -> None:
     if name == "table":
         features = "table 1: scorer (default), of the domain scorer; or inception, for the FID: needs torch-fidelity"
         add("--features", choices=("scorer", "inception"), default="scorer", help=features)
+        paper = "table 3: latents at the last timestep, in 80 steps, of 1,000 images, but for what other options say"
+        add("--paper", action="store_true", help=paper)
     add("--output", type=Path, required=True, help="JSON file" if name == "study" else "folder")
 
 
@@ -243,6 +246,11 @@ def _study(options: argparse.Namespace) -> None:
     name = options.command
     number, output = getattr(options, "table", None), getattr(options, "output", None)
     options.rank, options.world = work.rank_and_world(options.rank, options.world)
+    if getattr(options, "paper", False):
+        if number != 3:
+            raise ValueError(f"--paper: got it for table {number}, expected table 3")
+        usual = study.Study()
+        vars(options).update({k: v for k, v in PAPER.items() if getattr(options, k) == getattr(usual, k)})
     plan = study.Study(**{f.name: getattr(options, f.name) for f in fields(study.Study) if f.name in options})
     named = _named if number else lambda text: (text, text)
     own, domains = [named(text) for text in getattr(options, "own", [])], dict(map(named, options.domain))

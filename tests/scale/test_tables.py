@@ -1,5 +1,6 @@
 """The paper's tables by one command each, end to end, with a tiny random pipeline in the format of the hub's."""
 
+import json
 import re
 from importlib.util import find_spec
 
@@ -92,3 +93,14 @@ def test_what_does_not_fit_is_named(run, models, capsys, number, arguments, mess
     arguments = [text.format(*models) for text in arguments]
     assert run(number, *arguments, "--domain", "church", "--count", "20")[0] == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_one_option_takes_the_paper_s_settings_of_table_3_but_for_what_others_say(models, tmp_path, capsys):
+    folders = ["--folder", str(tmp_path / "latents"), "--output", str(tmp_path / "out")]
+    few = ["--model", str(models[0]), "--own", "dog", "--domain", "church", "--images", "8", "--steps", "2", "--paper"]
+    assert main(["table", "3", *few, *folders]) == 0
+    (settings, *_) = (tmp_path / "latents").glob("*/settings.json")
+    found = json.loads(settings.read_text())
+    assert (found["t"], found["steps"]) == (999, 2)
+    assert main(["table", "2", *few, *folders]) == 1
+    assert "--paper: got it for table 2, expected table 3" in capsys.readouterr().err
