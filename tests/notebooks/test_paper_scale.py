@@ -1,16 +1,22 @@
 """Chapter 11 runs the whole study once models lie beside the book: here with a tiny random one in the hub's format."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import ood_helpers as ood
+from ood_helpers.__main__ import main
 from ood_helpers.domains import pictures
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "11_paper_scale.ipynb"
 IMAGES = 24
+MODULE = ["-m", "ood_helpers", "table"]
 
 
 def run(*beginnings):
@@ -49,3 +55,61 @@ def test_without_models_nothing_is_run(tmp_path, monkeypatch, capsys):
     run("import", "place = ")
     assert "nothing was run" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+SMALLER = {  # what a test cannot have: time, the published weights, and those of Inception
+    "--images 1000": "--images 11",
+    "--count 1000": "--count 4",
+    "--images 100 ": "--images 11 ",
+    "--attention-head-dim 64": "--attention-head-dim 16 --image-size 32",
+    "--features inception": "",
+    "--paper": "--paper --images 11 --steps 2",
+}
+
+
+def commands(folder):
+    """What the page's shell blocks ask of ``python``, as lists of arguments, with variables and line ends resolved."""
+    cells = nbformat.read(CHAPTER, as_version=4).cells
+    blocks = re.findall(r"```bash\n(.*?)```", "\n".join(cell.source for cell in cells), re.DOTALL)
+    script = "\n".join(block for block in blocks if "python -m" in block)
+    for said, few in SMALLER.items():
+        assert said in script, said
+        script = script.replace(said, few)
+    recorded = "python() { printf '%s\\0' \"$@\"; printf '\\n'; }\n" + script
+    found = subprocess.run(["bash", "-euc", recorded], env={"HOME": str(folder)}, capture_output=True, check=True)
+    return [line.split("\0")[:-1] for line in found.stdout.decode().splitlines()]
+
+
+@pytest.fixture
+def lab(tiny_pipeline, tmp_path, monkeypatch):
+    """A folder with everything that the page asks for, small, by the page's own names."""
+    (tmp_path / "models").mkdir()
+    file = Path(__file__).parents[1] / "data" / "iddpm_openai_tiny.safetensors"
+    weights = {k.removeprefix("state."): v for k, v in load_file(file).items() if k.startswith("state.")}
+    torch.save(weights, tmp_path / "models" / "afhqdog_p2.pt")
+    for number, name in enumerate(("celebahq", "church", "bedroom")):
+        tiny_pipeline(tmp_path / "google" / f"ddpm-{name}-256", number, 32)
+    domains = {"afhq-dog": "dog", "celebahq": "face", "galaxyzoo": "galaxy"}
+    domains = {f"data/{k}": v for k, v in domains.items()}
+    domains |= {f"data/{name}": name for name in ("church", "bedroom", "radiation")} | {"pictures": "cat"}
+    for folder, name in domains.items():
+        (tmp_path / folder).mkdir(parents=True)
+        for number, image in enumerate(ood.load_domain(name, 16, 32)):
+            pictures.save_sheet(image[None], tmp_path / folder / f"{number:02d}.png", columns=1, zoom=1)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_commands_of_the_page_make_the_paper_s_tables_as_they_stand(lab):
+    found = commands(lab)
+    assert [call[3] for call in found] == ["2", "3", "1", "2"] and all(call[:3] == MODULE for call in found)
+    short = ["--timestep", "300", "--steps", "2", "--device", "cpu", "--precision", "float32"]
+    for call in found[:-1]:
+        assert main(call[2:] + short[4:] if "--paper" in call else call[2:] + short) == 0, call
+    tables = {number: pd.read_csv(lab / "tables" / f"table-{number}.csv", index_col=0) for number in (1, 2, 3)}
+    printed = {"dog": 3, "face": 3, "church": 3, "bedroom": 3, "galaxy": 4, "radiation": 4}
+    assert tables[1]["models"].to_dict() == printed and (tables[1]["paper"] != "–").all()
+    assert list(tables[2].index) == ["dog (ID)", *(f"{name} (OOD)" for name in printed if name != "dog")]
+    assert list(tables[3].index) == ["standard normal", *tables[2].index]
+    assert main(found[-1][2:] + short) == 0
+    assert list(pd.read_csv(lab / "tables" / "table-2.csv", index_col=0).index) == ["face (ID)", "mine (OOD)"]
