@@ -65,7 +65,7 @@ def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
 
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
         status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
-        return nodes.paragraph("", "", status, nodes.Text(f"; {verdict.number} ("), chapter, nodes.Text(")"))
+        return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> nodes.row:
         cells = [[nodes.paragraph("", told)] for told in (KNOWN[key].text, KNOWN[key].place)]

@@ -311,11 +311,11 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
     chapters.write("second", fewer, measured("observation-2", "undecided", "58°", world="real"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
-    drawn = "reproduced on small models; 60° & more (The first chapter)"
-    drawn += "not reproduced on small models when copies are few; 52° (The second chapter)"
+    drawn = "reproduced on small models 60° & more (The first chapter)"
+    drawn += "not reproduced on small models when copies are few 52° (The second chapter)"
     assert status == 0 and texts(rows) == [
-        [angle.text, angle.place, drawn, "undecided on small models; 58° (The second chapter)"],
-        [machine.text, machine.place, "reproduced on small models; 0.99 (The first chapter)", "–"],
+        [angle.text, angle.place, drawn, "undecided on small models 58° (The second chapter)"],
+        [machine.text, machine.place, "reproduced on small models 0.99 (The first chapter)", "–"],
     ]
     assert [a["href"] for row in rows for a in row("a")] == [
         "first.html",
@@ -340,7 +340,7 @@ def test_the_claims_page_follows_a_notebook_that_changes(chapters):
     measured = chapters.claims.measured
     chapters.write("first", measured("pixels-75", "holds", "75°"))
     chapters.write("second", measured("pixels-75", "holds", "74°"))
-    both = "reproduced on small models; {} (The first chapter)reproduced on small models; 74° (The second chapter)"
+    both = "reproduced on small models {} (The first chapter)reproduced on small models 74° (The second chapter)"
     assert [row[2] for row in texts(chapters.build()[1])] == [both.format("75°")]
     chapters.write("first", measured("pixels-75", "fails", "52°"))
     status, rows = chapters.build()
