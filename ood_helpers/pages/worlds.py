@@ -170,12 +170,12 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
 
 RESOLVED = {
     "MAE": ("mae", {"mae": 1.0}),
-    "angle of three, degrees": ("angle of three", {"pair_angle": 1.0}),
-    "angle at the origin, degrees": ("angle at the origin", {"origin_angle": 1.0}),
+    "angle of three": ("angle of three", {"pair_angle": 1.0}),
+    "angle at the origin": ("angle at the origin", {"origin_angle": 1.0}),
     "distance / √(2d)": ("distance", {"pair_distance": 1 / (2 * paper.DIMENSION) ** 0.5}),
-    "distance of centers / d^(1/4)": ("center", {"center_distance": paper.DIMENSION**-0.25}),
-    "accuracy of the machine": ("machine", {"accuracy": 1.0}),
-    "correlation of neighbors": ("neighbors", {}),
+    "centers / d^(1/4)": ("center", {"center_distance": paper.DIMENSION**-0.25}),
+    "machine": ("machine", {"accuracy": 1.0}),
+    "neighbors": ("neighbors", {}),
 }
 """Rows of `by_resolution`: where ``benchmarks/resolution.py`` keeps a number, and the paper's name and unit for it."""
 
@@ -183,8 +183,8 @@ RESOLVED = {
 def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
     """Return numbers at each size, as means over unseen domains, and what lines through them say beyond.
 
-    Each domain's numbers are fitted by a line in the logarithm of the size. The column "at 128, expected" is what the
-    lines through the two smaller sizes give there; "at 256, expected" is where lines through all three arrive, with
+    Angles are in degrees. Each domain's numbers are fitted by a line in the logarithm of the size. The column "128, expected" is what the
+    lines through the two smaller sizes give there; "256, expected" is where lines through all three arrive, with
     the standard deviation over domains; "paper" is the range over the paper's unseen domains.
 
     Parameters
@@ -204,12 +204,9 @@ def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
         beyond = [_line(place[:n], values[:n]) for n in (2, 3)]
         told = [unit * np.atleast_1d(getattr(row, name))[0] for name, unit in cited.items() for row in _unseen_of(name)]
         rows[label] = {
-            **{
-                f"at {size}": f"{row.mean():.3g} ± {row.std(ddof=1):.2g}"
-                for size, row in zip(sizes, values, strict=True)
-            },
-            f"at {sizes[-1]}, expected": f"{beyond[0].mean():.3g}",
-            "at 256, expected": f"{beyond[1].mean():.3g} ± {beyond[1].std(ddof=1):.2g}",
+            **{str(size): f"{row.mean():.3g}" for size, row in zip(sizes, values, strict=True)},
+            f"{sizes[-1]}, expected": f"{beyond[0].mean():.3g}",
+            "256, expected": f"{beyond[1].mean():.3g} ± {beyond[1].std(ddof=1):.2g}",
             "paper": f"{min(told):.3g} to {max(told):.3g}" if told else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
