@@ -183,9 +183,9 @@ RESOLVED = {
 def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
     """Return numbers at each size, as means over unseen domains, and what lines through them say beyond.
 
-    Angles are in degrees. Each domain's numbers are fitted by a line in the logarithm of the size. The column "128, expected" is what the
-    lines through the two smaller sizes give there; "256, expected" is where lines through all three arrive, with
-    the standard deviation over domains; "paper" is the range over the paper's unseen domains.
+    Angles are in degrees. Each domain's numbers are fitted by a line in the logarithm of the size. The column
+    "128, expected" is what the lines through the two smaller sizes give there; "256, expected" is where lines through
+    all three arrive, with the standard deviation over domains; "paper" is the range over the paper's unseen domains.
 
     Parameters
     ----------
