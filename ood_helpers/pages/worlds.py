@@ -168,16 +168,16 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     yield "far-domains-easier", verdicts.far_domains_easier(gap, score), f"rank correlation {order:+.2f}"
 
 
-RESOLVED = {
-    "MAE": ("mae", {"mae": 1.0}),
-    "angle of three": ("angle of three", {"pair_angle": 1.0}),
-    "angle at the origin": ("angle at the origin", {"origin_angle": 1.0}),
-    "distance / √(2d)": ("distance", {"pair_distance": 1 / (2 * paper.DIMENSION) ** 0.5}),
-    "centers / d^(1/4)": ("center", {"center_distance": paper.DIMENSION**-0.25}),
-    "machine": ("machine", {"accuracy": 1.0}),
-    "neighbors": ("neighbors", {}),
+RESOLVED: dict[str, tuple[str, float, str, float]] = {
+    "MAE × 1000": ("mae", 1000.0, "mae", 1000.0),
+    "three points": ("angle of three", 1.0, "pair_angle", 1.0),
+    "at the origin": ("angle at the origin", 1.0, "origin_angle", 1.0),
+    "distance / √(2d)": ("distance", 1.0, "pair_distance", (2 * paper.DIMENSION) ** -0.5),
+    "centers / d^(1/4)": ("center", 1.0, "center_distance", paper.DIMENSION**-0.25),
+    "machine": ("machine", 1.0, "accuracy", 1.0),
+    "neighbors": ("neighbors", 1.0, "", 1.0),
 }
-"""Rows of `by_resolution`: where ``benchmarks/resolution.py`` keeps a number, and the paper's name and unit for it."""
+"""Rows of `by_resolution`: our name of a number and its factor here, and those of the paper's."""
 
 
 def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
@@ -198,11 +198,11 @@ def by_resolution(record: Mapping[str, Any], world: str) -> pd.DataFrame:
     sizes, unseen = record["sizes"], record["unseen"][world]
     place = np.log2(sizes)
     rows = {}
-    for label, (key, cited) in RESOLVED.items():
-        rows_of = [[record["rows"][f"{s} {name}"][key] for name in unseen] for s in sizes]
-        values = np.array([[np.atleast_1d(value)[0] for value in row] for row in rows_of])
+    for label, (key, factor, name, unit) in RESOLVED.items():
+        rows_of = [[record["rows"][f"{s} {other}"][key] for other in unseen] for s in sizes]
+        values = factor * np.array([[np.atleast_1d(value)[0] for value in row] for row in rows_of])
         beyond = [_line(place[:n], values[:n]) for n in (2, 3)]
-        told = [unit * np.atleast_1d(getattr(row, name))[0] for name, unit in cited.items() for row in _unseen_of(name)]
+        told = [unit * np.atleast_1d(getattr(row, name))[0] for row in _unseen_of(name)]
         rows[label] = {
             **{str(size): f"{row.mean():.3g}" for size, row in zip(sizes, values, strict=True)},
             f"{sizes[-1]}, expected": f"{beyond[0].mean():.3g}",
@@ -220,5 +220,5 @@ def _line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _unseen_of(name: str) -> list:
     """Rows of the paper's tables with a number, of domains that the model does not know."""
-    rows = paper.TABLE_2 if name == "mae" else paper.TABLE_3
+    rows = {"mae": paper.TABLE_2, "": ()}.get(name, paper.TABLE_3)
     return [row for row in rows if not row.in_domain]
