@@ -364,7 +364,7 @@ def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
     chapters.write("second")
     for options in ([], ["-E"]):
         status, rows = chapters.build(mode="cache", options=options)
-        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved; 0.01 (The first chapter)"]]
+        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved 0.01 (The first chapter)"]]
 
 
 def test_the_reference_lists_the_names_of_the_stubs_and_no_others():
