@@ -248,28 +248,33 @@ convex_combination = partial(all_above, level=0.95)
 """The middle of a line keeps more than 0.95 of the spread in every domain (200 of 52 latents, six domains; toy)."""
 
 
-def interpolation_generates(captured: int, total: int, distance: float, apart: float) -> Outcome:
+def interpolation_generates(captured: int, total: int, distance: float, apart: float, error: float = 0.0) -> Outcome:
     """In a domain at most one image in ten is captured, and the set is at most a quarter as far from it as dogs are.
 
-    Fails if it is farther, or the interval of the rate lies above one in ten. 64 images of each of six domains; toy.
+    Fails if it is farther, or the interval of the rate lies above one in ten; the distance by two standard errors, if
+    known. 64 images of each of six domains; toy.
     """
-    near = distance <= apart / 4
-    return decided(near and captured <= 0.1 * total, distance > apart / 4 or wilson_interval(captured, total).low > 0.1)
+    near, few = all_below([distance], apart / 4, 2 * error), wilson_interval(captured, total).low <= 0.1
+    return decided(near == "holds" and captured <= 0.1 * total, near == "fails" or not few)
 
 
-def middle_of_path(*gains: ArrayLike) -> Outcome:
-    """Diversity grows from a weight of 0.1 to the middle by both measures, in every domain (64 images of six; toy)."""
-    return all_above(np.concatenate([np.ravel(gain) for gain in gains]), 0)
+def middle_of_path(*gains: ArrayLike, errors: ArrayLike = 0.0) -> Outcome:
+    """From a weight of 0.1 to the middle diversity grows by each measure in every domain, by two standard errors.
+
+    Fails if by one of them it falls so in one domain; ``errors`` in the order of the gains (64 images of six; toy).
+    """
+    return all_above(np.ravel(gains), 0, 2 * np.ravel(errors))
 
 
 def diversity_n(few: Sequence[Estimate], many: Sequence[Estimate]) -> Outcome:
-    """In every domain diversity at N = 800 exceeds that at 25 by two errors; fails if it falls short by two in one,
-    or is the same within 0.1 and two errors in all (64 images of cats and of galaxies; toy).
+    """In every domain diversity at N = 800 exceeds that at 25 by two standard errors (64 images of two; toy).
+
+    Fails if it falls short by as much in one, or if in none it can be larger by a tenth.
     """
-    few, many = np.asarray(few, dtype=float), np.asarray(many, dtype=float)
-    rise, error = many[:, 0] - few[:, 0], 2 * np.hypot(many[:, 1], few[:, 1])
-    same = bool((abs(rise) + error < 0.1).all())
-    return decided(bool((rise > error).all()), bool((rise < -error).any()) or same)
+    (less, before), (more, after) = (np.asarray(x, dtype=float).T for x in (few, many))
+    rise, error = more - less, 2 * np.hypot(before, after)
+    level = bool((rise + error < 0.1 * less).all())
+    return decided(bool((rise > error).all()), bool((rise < -error).any()) or level)
 
 
 def far_domains_easier(gaps: ArrayLike, scores: ArrayLike) -> Outcome:

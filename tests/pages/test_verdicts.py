@@ -73,7 +73,7 @@ RULES = {
     ],
     "t_800": [([704, 640],), ([704, 800],), ([704, NAN],)],
     "convex_combination": [([0.96, 1],), ([0.96, 0.7],), ([0.96, NAN],)],
-    "interpolation_generates": [(6, 64, 0.25, 1), (0, 64, 0.3, 1), (8, 64, 0.1, 1)],
+    "interpolation_generates": [(6, 64, 0.24, 1), (0, 64, 0.3, 1, 0.02), (0, 64, 0.24, 1, 0.02)],
     "middle_of_path": [([0.1, 0.2], [0.01, 0.02]), ([0.1, 0.2], [0.01, -0.02]), ([0.1, 0.2], [0.01, NAN])],
     "diversity_n": [
         ([(0.5, 0.01)] * 2, [(0.6, 0.01)] * 2),
@@ -144,6 +144,21 @@ def test_interference_needs_both_ends():
 
 def test_a_capture_too_many_or_a_set_too_far_fails_whatever_the_other_says():
     assert verdicts.interpolation_generates(20, 64, 0.1, 1) == verdicts.interpolation_generates(0, 64, 0.26, 1) == FAILS
+    assert verdicts.interpolation_generates(8, 64, 0.1, 1) == UNDECIDED
+
+
+def test_the_middle_has_to_gain_and_to_lose_beyond_two_errors():
+    gains = [0.1, 0.2], [0.3, -0.1]
+    assert verdicts.middle_of_path(*gains, errors=[[0.01] * 2, [0.01, 0.04]]) == FAILS
+    assert verdicts.middle_of_path(*gains, errors=[[0.01] * 2, [0.01, 0.06]]) == UNDECIDED
+    assert verdicts.middle_of_path([0.1], [0.3], errors=[[0.04], [0.14]]) == HOLDS
+
+
+def test_a_rise_of_less_than_a_tenth_is_none_and_an_uncertain_one_is_open():
+    few, steady, unsure = [(0.25, 0.01)] * 2, [(0.25, 0.001)] * 2, [(0.25, 0.02)] * 2
+    assert verdicts.diversity_n([(0.25, 0.001)] * 2, steady) == FAILS
+    assert verdicts.diversity_n(few, unsure) == UNDECIDED
+    assert verdicts.diversity_n(few, [(0.4, 0.01), (0.2, 0.01)]) == FAILS
 
 
 def test_the_chance_of_far_domains_is_that_of_all_orders():
