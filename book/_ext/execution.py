@@ -104,6 +104,7 @@ class Ahead:
 
     def __init__(self, folder: Path, settings, progress: Progress):
         self.folder, self.settings, self.progress = folder, settings, progress
+        os.environ["OOD_HELPERS_STATIC"] = "1"  # a page has no kernel: its panels show what they show at first
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // progress.workers)))
         self.pool = ThreadPool(progress.workers)  # of daemons: an interrupt need not wait for them
         self.running = {name: self.pool.apply_async(self.run, (name,)) for name in progress.names}

@@ -6,14 +6,18 @@ chapter's digits do not depend on whether a processor has units for bfloat16.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import FrozenModel, climbing_latents, inverted_latents, operations
 
 FOLDER = "../_build/latents"
+RECORDS = Path(__file__).parents[2] / "benchmarks" / "results"
 SEED = 2
 DOMAINS = ("dog", "cat", "face", "church", "bedroom", "galaxy", "radiation")
 HEIGHTS = (200, 400, 600, 800, 900, 999)
@@ -25,6 +29,11 @@ them: 12 steps, of UniPC above all, leave a pattern of outlines where finer walk
 FINER = {"steps": 24, "solver": "unipc", "precision": "float32"}
 DDIM = {"t": 800, "steps": 50, "solver": "ddim", "precision": "float32"}
 """The paper's walk."""
+
+
+def record(name: str) -> dict[str, Any]:
+    """Return what a benchmark has measured: ``benchmarks/results/{name}.json``."""
+    return json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def clouds(model: FrozenModel, domains: Iterable[str], n: int, **walk) -> dict[str, torch.Tensor]:
