@@ -1,6 +1,7 @@
 """The directive `claims-table`: every claim that a chapter has judged, with its verdicts in a column for each world.
 
-Without an argument these are the paper's claims, with ``others`` those of others.
+Without an argument these are the paper's claims, with ``others`` those of others, and with ``repeated`` those that
+``benchmarks/claims.py`` has measured again and again; how they came out is a column of the first table, too.
 
 `ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
 executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
@@ -9,17 +10,21 @@ executed or cached, into a file for each notebook. The table is filled in once a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, WORLDS, Verdict
+from ood_helpers.pages.worlds import repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
+RECORD = "benchmarks/results/claims.json"
+NONE = pd.DataFrame({"repeated": {}})
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -33,7 +38,7 @@ class ClaimsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
-        return [PendingClaims(others=self.arguments == ["others"])]
+        return [PendingClaims(which="".join(self.arguments))]
 
 
 def reported(env) -> Iterator[tuple[str, Verdict]]:
@@ -58,7 +63,20 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
     return sorted(known, key=lambda pair: order.index(pair[1].key))
 
 
-def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
+def grid(titles: Sequence[str], rows: Iterable[Sequence[list[nodes.Node]]]) -> nodes.table:
+    """Return a table of rows, whose cells are lists of paragraphs."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in titles), cols=len(titles))
+    group += nodes.thead("", nodes.row("", *(nodes.entry("", *said(title)) for title in titles)))
+    group += nodes.tbody("", *(nodes.row("", *(nodes.entry("", *cell) for cell in row)) for row in rows))
+    return nodes.table("", group, classes=["claims", "colwidths-auto"])
+
+
+def said(text: str) -> list[nodes.Node]:
+    """Return a cell with one paragraph."""
+    return [nodes.paragraph("", text)]
+
+
+def table(rows: list[tuple[Verdict, nodes.Node]], again: pd.DataFrame) -> nodes.table:
     """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter."""
 
     worlds = [world for world in WORLDS if any(verdict.world == world for verdict, _ in rows)]
@@ -67,31 +85,40 @@ def table(rows: list[tuple[Verdict, nodes.Node]]) -> nodes.table:
         status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
         return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
 
-    def row(key: str) -> nodes.row:
-        cells = [[nodes.paragraph("", told)] for told in (KNOWN[key].text, KNOWN[key].place)]
+    def row(key: str) -> list[list[nodes.Node]]:
+        cells = [said(KNOWN[key].text), said(KNOWN[key].place)]
         for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
-            cells.append(found or [nodes.paragraph("", "–")])
-        return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
+            cells.append(found or said("–"))
+        return cells + [said(again["repeated"].get(key, "–"))] * (len(again) > 0)
 
-    titles = (*HEAD, *(WORLDS[world] for world in worlds))
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in titles), cols=len(titles))
-    group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", title)) for title in titles)))
-    group += nodes.tbody("", *(row(key) for key in dict.fromkeys(verdict.key for verdict, _ in rows)))
-    return nodes.table("", group, classes=["claims", "colwidths-auto"])
+    titles = (*HEAD, *(WORLDS[world] for world in worlds), *["Repeated"] * (len(again) > 0))
+    return grid(titles, map(row, dict.fromkeys(verdict.key for verdict, _ in rows)))
+
+
+def measured_again(again: pd.DataFrame) -> nodes.table:
+    """Return a row for each claim that was measured again: what decides, and what came out for each model."""
+    models = list(again.columns[3:])
+    rows = ([said(row[name]) for name in ("claim", "repeated", "effect", *models)] for _, row in again.iterrows())
+    return grid(("Claim", "Repeated", "What decides", *models), rows)
 
 
 def fill(app, doctree: nodes.document, docname: str) -> None:
     """Put the table where the directive was."""
+    record = Path(app.srcdir, RECORD)
+    again = repeated(json.loads(record.read_text())) if record.exists() else NONE
     for pending in list(doctree.findall(PendingClaims)):
+        if pending["which"] == "repeated":
+            pending.replace_self(measured_again(again))
+            continue
         rows = []
         for chapter, verdict in in_order(reported(app.env)):
-            if (verdict.key in OTHERS) != pending["others"]:
+            if (verdict.key in OTHERS) != (pending["which"] == "others"):
                 continue
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
-        pending.replace_self(table(rows))
+        pending.replace_self(table(rows, NONE if pending["which"] else again))
 
 
 def setup(app):

@@ -6,23 +6,31 @@ unseen domains, all drawn or all real.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .. import Bandwidth, wilson_interval
 from ..checks import check_choice
 from . import paper, verdicts
 from .claims import CLAIMS, Outcome
 
-Judged = tuple[str, Outcome, str]  # a claim's key, what became of it, the number
+
+class Judged(NamedTuple):
+    """What became of a claim: by its key, with the number for readers, and the one value that decides, by its name."""
+
+    key: str
+    outcome: Outcome
+    number: str
+    effect: str
+    value: float
 
 
-def outcomes(record: Mapping[str, Any], world: str) -> dict[str, tuple[Outcome, str]]:
-    """Judge every claim that a world's numbers can decide: outcome and number by the claim's key.
+def outcomes(record: Mapping[str, Any], world: str) -> dict[str, Judged]:
+    """Judge every claim that a world's numbers can decide, by the claim's key.
 
     ``record`` is what ``benchmarks/results/real.json`` holds, ``world`` "drawn" or "real"; else ValueError.
     """
@@ -33,7 +41,7 @@ def outcomes(record: Mapping[str, Any], world: str) -> dict[str, tuple[Outcome, 
     maps = {name: record["mixing"][name] for name in known["mixed"]}
     start = record["noise"][known["own"]]
     found = [*_of_clouds(clouds, known["own"]), *_of_mixing(record["settings"], maps, made, start), *_of_samples(made)]
-    return {key: (outcome, number) for key, outcome, number in found}
+    return {judged.key: judged for judged in found}
 
 
 def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
@@ -43,30 +51,52 @@ def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
     for key in next(iter(found.values())):
         told = {world: found[world][key] for world in found}
         row = {"claim": CLAIMS[key].text}
-        for world, (outcome, number) in told.items():
-            row |= {world: outcome, f"number, {world}": number}
-        rows[key] = row | {"changes": len({outcome for outcome, _ in told.values()}) > 1}
+        for world, judged in told.items():
+            row |= {world: judged.outcome, f"number, {world}": judged.number}
+        rows[key] = row | {"changes": len({judged.outcome for judged in told.values()}) > 1}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Count how often each claim came out how: a row a claim, a column a model, "3 of 3 hold" or all outcomes.
+    """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what the outcome depends; and each model's.
 
-    ``record`` is what ``benchmarks/results/claims.json`` holds. The last column says on what the outcome depends:
-    "" if all repetitions agree, "images" if those of one model differ, else "model".
+    ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that does not come out alike everywhere depends
+    on the "images" if the repetitions of one model differ, else on the "model". A model's column has its outcomes and
+    the value that decides, with a 95 % interval of the mean over repetitions, by Student's law.
     """
-    found: dict[str, dict[str, list[Outcome]]] = {}
+    found: dict[str, dict[str, list[Judged]]] = {}
     for name, repetition in record["repetitions"].items():
         model = name.rsplit(" ", 1)[0]
-        for key, (outcome, _) in outcomes(repetition, model).items():
-            found.setdefault(key, {}).setdefault(model, []).append(outcome)
+        for key, judged in outcomes(repetition, model).items():
+            found.setdefault(key, {}).setdefault(model, []).append(judged)
     rows = {}
     for key, by_model in found.items():
-        told = {model: ", ".join(f"{n} {k}" for k, n in Counter(each).items()) for model, each in by_model.items()}
-        mixed = any(len(set(each)) > 1 for each in by_model.values())
-        alike = len({tuple(sorted(set(each))) for each in by_model.values()}) == 1
-        rows[key] = {"claim": CLAIMS[key].text, **told, "depends on": "images" if mixed else "" if alike else "model"}
+        told = {model: {judged.outcome for judged in each} for model, each in by_model.items()}
+        every = [judged.outcome for each in by_model.values() for judged in each]
+        mixed = "images" if any(len(each) > 1 for each in told.values()) else "model"
+        status = (
+            f"depends on the {mixed}"
+            if len(set(every)) > 1
+            else VERBS[every[0]].format(f"{len(every)} of {len(every)}")
+        )
+        first = next(iter(by_model.values()))[0]
+        each = {model: _again(judged) for model, judged in by_model.items()}
+        rows[key] = {"claim": CLAIMS[key].text, "repeated": status, "effect": first.effect, **each}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+VERBS: dict[Outcome, str] = {"holds": "{} hold", "fails": "{} fail", "undecided": "{} undecided"}
+
+
+def _again(judged: list[Judged]) -> str:
+    """Return outcomes, counted, and the mean of the value that decides."""
+    outcomes = [one.outcome for one in judged]
+    counted = ", ".join(f"{outcomes.count(k)} {k}" for k in dict.fromkeys(outcomes))
+    values = np.array([one.value for one in judged])
+    if len(values) < 2:
+        return f"{counted}: {values[0]:.3g}"
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return f"{counted}: {values.mean():.3g} ± {reach:.1g}"
 
 
 def _column(of: Mapping[str, Mapping], *keys: str) -> list:
@@ -89,32 +119,48 @@ def _of_clouds(clouds: dict[str, dict], own: str) -> Iterator[Judged]:
     """Chapters 1 to 4."""
     unseen = {name: row for name, row in clouds.items() if name != own}
     maes, errors = np.array(_column(unseen, "mae")).T
-    yield "reconstructs-unseen", verdicts.reconstructs_unseen(maes, errors), f"MAE {_span(maes, 4)}"
+    faithful = verdicts.reconstructs_unseen(maes, errors)
+    yield Judged("reconstructs-unseen", faithful, f"MAE {_span(maes, 4)}", "largest MAE", maes.max())
     alike = verdicts.reconstructs_equally(clouds[own]["mae"], maes, errors)
-    yield "reconstructs-equally", alike, f"{_span(maes / clouds[own]['mae'][0], 1)} times that of {own}"
+    times = maes / clouds[own]["mae"][0]
+    told = f"{_span(times, 1)} times that of {own}"
+    yield Judged("reconstructs-equally", alike, told, "largest MAE over the own one", times.max())
     neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
     white = verdicts.inverted_gaussian(neighbors, coarse)
-    yield "inverted-gaussian", white, f"neighbors correlate by {_span(neighbors)}"
+    told = f"neighbors correlate by {_span(neighbors)}"
+    yield Judged("inverted-gaussian", white, told, "largest correlation of neighbors", max(neighbors))
     if all("explained" in row for row in unseen.values()):  # else the record is older than the rule
         own_image, errors = np.array(_column(unseen, "explained")).T
         visible = verdicts.fig_3c(own_image, errors, _column(unseen, "explained by others"))
-        yield "fig-3c", visible, f"the image explains {_span(own_image)} of the variance"
+        told = f"the image explains {_span(own_image)} of the variance"
+        yield Judged("fig-3c", visible, told, "smallest share explained", own_image.min())
     uneven, three = _column(unseen, "latents", "uneven"), _column(unseen, "latents", "three")
     origin = _column(unseen, "latents", "origin")
-    yield "observation-1", verdicts.observation_1(uneven), f"distances scatter by {_span(100 * np.array(uneven), 0)} %"
-    yield "observation-2", verdicts.observation_2(three), f"angles of three scatter by {_span(three, 1)}°"
-    yield "observation-3", verdicts.observation_3(origin), f"{_span(origin, 1)}°"
+    far = 100 * np.array(uneven)
+    told = f"distances scatter by {_span(far, 0)} %"
+    yield Judged("observation-1", verdicts.observation_1(uneven), told, "largest scatter of distances, %", far.max())
+    told = f"angles of three scatter by {_span(three, 1)}°"
+    yield Judged("observation-2", verdicts.observation_2(three), told, "largest scatter of angles, °", max(three))
+    away = np.abs(np.subtract(origin, 90)).max()
+    told = f"{_span(origin, 1)}°"
+    yield Judged("observation-3", verdicts.observation_3(origin), told, "farthest mean from 90°, °", away)
     pixels = _column(unseen, "pixels", "uneven"), _column(unseen, "pixels", "origin")
-    yield "pixels-75", verdicts.pixels_75(*pixels), f"images: {_span(pixels[1], 0)}°"
+    least = min(pixels[0])
+    told = f"images: {_span(pixels[1], 0)}°"
+    yield Judged("pixels-75", verdicts.pixels_75(*pixels), told, "smallest scatter of distances", least)
     ratios, errors = np.array(_column(unseen, "center")).T
     apart = verdicts.center_distances(ratios, errors)
-    yield "center-distances", apart, f"{_span(ratios, 1)} times d^(1/4)"
+    told = f"{_span(ratios, 1)} times d^(1/4)"
+    yield Judged("center-distances", apart, told, "smallest distance / d^(1/4)", ratios.min())
     machine, points = _column(unseen, "machine"), min(_column(unseen, "points"))
-    told = verdicts.svm_separable(machine, _column(unseen, "shuffled"), points)
-    yield "svm-separable", told, f"accuracy {_span(machine)}"
+    separable = verdicts.svm_separable(machine, _column(unseen, "shuffled"), points)
+    told = f"accuracy {_span(machine)}"
+    yield Judged("svm-separable", separable, told, "smallest accuracy", min(machine))
     early, late = (_column(unseen, f"machine, t = {t}") for t in (200, 999))
     earlier = verdicts.separable_earlier(early, late, points)
-    yield "separable-earlier", earlier, f"{_span(np.subtract(early, late))} more at t = 200 than at 999"
+    gain = np.subtract(early, late)
+    told = f"{_span(gain)} more at t = 200 than at 999"
+    yield Judged("separable-earlier", earlier, told, "smallest gain of accuracy", gain.min())
 
 
 def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], start: Mapping) -> Iterator[Judged]:
@@ -129,26 +175,34 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     quiet, loud = (round(n * float(shares[k])) for k in (0, -1))
     total = n * len(found)
     lost = verdicts.interference(quiet, loud, total)
-    yield "interference", lost, f"{quiet} of {total} captured at η = 0, {loud} at η = 1"
+    told = f"{quiet} of {total} captured at η = 0, {loud} at η = 1"
+    yield Judged("interference", lost, told, "captured at η = 1", loud / total)
     surely = verdicts.noise_starts(start["own"], start["images"])
-    yield "noise-starts", surely, f"{start['own']} of {start['images']} in the training domain"
+    told = f"{start['own']} of {start['images']} in the training domain"
+    share = start["own"] / start["images"]
+    yield Judged("noise-starts", surely, told, "in the training domain", share)
     caught = _column(made, "one variance", "captured")
     images = _column(made, "one variance", "images")
     low, high = np.array([wilson_interval(k, of) for k, of in zip(caught, images, strict=True)]).T
     rates = np.divide(caught, images)
-    yield "captured-draws", verdicts.captured_draws(low, high), f"{_span(rates)} of one-variance draws captured"
+    told = f"{_span(rates)} of one-variance draws captured"
+    yield Judged("captured-draws", verdicts.captured_draws(low, high), told, "smallest share captured", rates.min())
     widths = [verdicts.bandwidths(b) for b in found.values()]
     nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
     first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
-    yield "bandwidth-image", nearer, f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
+    told = f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
+    gained = np.nanmin(np.subtract(first, last))
+    yield Judged("bandwidth-image", nearer, told, "smallest gain of B near the image", gained)
     turns = [verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()]
-    yield "t-800", verdicts.t_800(turns), f"predictions change sides at t = {_span(turns, 0)}"
+    told = f"predictions change sides at t = {_span(turns, 0)}"
+    yield Judged("t-800", verdicts.t_800(turns), told, "latest change of sides, t", np.nanmax(turns))
 
 
 def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     """Chapter 6."""
     spread = _column(made, "lines", "spread")
-    yield "convex-combination", verdicts.convex_combination(spread), f"lines keep {_span(spread)} of the spread"
+    told = f"lines keep {_span(spread)} of the spread"
+    yield Judged("convex-combination", verdicts.convex_combination(spread), told, "smallest share kept", min(spread))
     arcs = [row["arcs"] for row in made.values()]
     each = [
         verdicts.interpolation_generates(arc["captured"], arc["images"], arc["frechet"], row["apart"])
@@ -157,15 +211,17 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
     near = np.divide(_column(made, "arcs", "frechet"), _column(made, "apart"))
     told = f"arcs: {_span(caught)} captured, Fréchet distance {_span(near)} of that between the domains"
-    yield "interpolation-generates", verdicts.together(each), told
+    yield Judged("interpolation-generates", verdicts.together(each), told, "largest distance, relative", near.max())
     gains = [
         np.subtract(_column(made, "arcs", key), _column(made, "arcs, 0.1", key)) for key in ("diversity", "ms_ssim")
     ]
-    yield "middle-of-path", verdicts.middle_of_path(*gains), f"MS-SSIM diversity {_span(gains[1])} more in the middle"
+    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle"
+    yield Judged("middle-of-path", verdicts.middle_of_path(*gains), told, "smallest gain by MS-SSIM", gains[1].min())
     score = np.divide(_column(made, "arcs", "frechet"), _column(made, "real", "frechet"))
     gap = _column(made, "gap")
     order = np.corrcoef(np.argsort(np.argsort(gap)), np.argsort(np.argsort(score)))[0, 1]
-    yield "far-domains-easier", verdicts.far_domains_easier(gap, score), f"rank correlation {order:+.2f}"
+    easier = verdicts.far_domains_easier(gap, score)
+    yield Judged("far-domains-easier", easier, f"rank correlation {order:+.2f}", "rank correlation", order)
 
 
 RESOLVED: dict[str, tuple[str, float, str, float]] = {

@@ -327,6 +327,22 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
     assert found == ["claim-holds", "claim-fails", "claim-open", "claim-holds"]
 
 
+def test_the_claims_page_says_how_often_a_claim_came_out_alike(chapters, tmp_path):
+    record = Path("benchmarks", "results", "claims.json")
+    (tmp_path / record.parent).mkdir(parents=True)
+    shutil.copy(ROOT / record, tmp_path / record)
+    (tmp_path / "index.md").write_text(CLAIMS_PAGE + "\n```{claims-table} repeated\n```\n")
+    measured, known = chapters.claims.measured, chapters.claims.CLAIMS
+    chapters.write("first", measured("observation-3", "holds", "89°"), measured("property-d5", "holds", "1"))
+    chapters.write("second")
+    status, rows = chapters.build()
+    again = worlds.repeated(json.loads((ROOT / record).read_text()))
+    told = dict(zip(again["claim"], again["repeated"], strict=True))
+    (angle, proof), counted = texts(rows)[:2], texts(rows)[2:]
+    assert status == 0 and angle[-1] == told[known["observation-3"].text] and proof[-1] == "–"
+    assert {row[0]: row[1] for row in counted} == told
+
+
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
     chapters.write("first", chapters.claims.proved("lemma-d3", "holds", "0.01"))
     chapters.write("second")
