@@ -50,6 +50,9 @@ TABLE_1 = {
 }
 """By method and our domain's name. The opinions of CLIP tuning are from Sec. E.1; Table 1 leaves them out."""
 
+TUNED = {"vanilla": "Vanilla tuning", "diffusionclip": "CLIP tuning", "asyrp": "CLIP tuning"}
+"""Which row of Table 1 stands beside a way to tune; Table 1 does not say which of the two "CLIP tuning" is."""
+
 
 @dataclass(frozen=True)
 class Reconstruction:

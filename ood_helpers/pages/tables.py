@@ -58,21 +58,23 @@ def _range(values: Sequence[float], digits: int) -> str:
     return f"{np.mean(values):.{digits}f}{spread}"
 
 
-def sampling(found: Mapping[str, Sequence[float]], floors: Mapping[str, float], features: str) -> pd.DataFrame:
-    """Lay Frechet distances of sampled images beside the row "Ours" of Table 1.
+def sampling(
+    found: Mapping[tuple[str, str, str], Sequence[float]], floors: Mapping[str, float], features: str
+) -> pd.DataFrame:
+    """Lay Frechet distances of new images beside Table 1: what tunes beside its row, what samples beside "Ours".
 
-    ``found`` maps a domain to distances in ``features``, one for each base model that did not see it, ``floors`` maps
-    it to that of two sets of real images.
+    ``found`` maps domain, method and its settings to distances in ``features``, one for each base model that did not
+    see the domain; ``floors`` maps the domain to that of two sets of real images.
     """
-    printed, rows = paper.TABLE_1["Ours"], {}
-    for name, values in found.items():
-        rows[name] = {
-            "models": len(values),
-            f"Fréchet, {features} (ours)": f"{values[0]:.2f}" if len(values) == 1 else _over_models(values, 2),
-            "real images": f"{floors[name]:.2f}",
-            "paper": str(printed.get(name, NOTHING)),
-        }
-    return _frame(rows)
+    keys = [key for name in floors for key in found if key[0] == name]
+    rows = []
+    for key in keys:
+        (name, method, settings), values, theirs = key, found[key], paper.TUNED.get(key[1], "Ours")
+        ours = f"{values[0]:.2f}" if len(values) == 1 else _over_models(values, 2)
+        row = {"method": method, "models": len(values), f"Fréchet, {features} (ours)": ours}
+        row |= {"real images": f"{floors[name]:.2f}", "paper": str(paper.TABLE_1[theirs].get(name, NOTHING))}
+        rows.append(row | {"row (paper)": theirs, "settings": settings})
+    return pd.DataFrame(rows, pd.Index([key[0] for key in keys], name="domain"))
 
 
 def cited_generation() -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,8 @@ import ood_helpers as ood
 from .. import FrozenModel, LatentStore, inception
 from ..files import write_whole
 from ..pages import tables
-from .study import Domain, Study, check_output, inverted, new_images, round_trip_errors
+from .study import Domain, Study, check_output, inverted, round_trip_errors, write_images
+from .tunings import LED, Embedding, tuned_images
 
 SHOWN = 64  # images whose round trip the study measures
 
@@ -27,7 +29,8 @@ def sample(model: FrozenModel, domain: Domain, plan: Study, folder: Path) -> str
     """Write new images of a domain into a folder, and say where they are."""
     check_output(folder, model, domain, plan)
     (store,) = inverted(model, [domain], plan)
-    files = new_images(model, store, plan, folder)
+    latents = plan.draw(store.tensor(0, plan.images), plan.count)
+    files = write_images(lambda start, stop: plan.denoise(model, latents[start:stop]), plan, folder)
     return f"{folder}: {len(files)} images, {files[0].name} to {files[-1].name}"
 
 
@@ -73,22 +76,27 @@ def _measure(
 def table(
     number: int,
     models: Sequence[FrozenModel],
-    own: Sequence[str],
+    own: Sequence[tuple[str, Domain]],
     domains: Mapping[str, Domain],
-    plan: Study,
+    plans: Sequence[Study],
     features: str,
+    embed: Embedding | None,
     output: Path,
 ) -> str:
-    """Make a table of models, each with the name of its own domain, and of domains, as CSV; and return it as text."""
+    """Make a table of models, each with its own domain, and of other domains, as CSV; and return it as text.
+
+    Table 1 has a plan for each method, the others one.
+    """
+    home, plan = own[0][0], plans[0]
     if number == 1:
-        found = _sampling(models, own, domains, plan, features, output)
+        found = _generation(models, own, domains, plans, features, embed, output)
     else:
         stores = inverted(models[0], list(domains.values()), plan)
         if number == 2:
             errors = round_trip_errors(models[0], list(domains.values()), stores, plan.images, plan)
-            found = tables.reconstruction(dict(zip(domains, errors, strict=True)), own[0])
+            found = tables.reconstruction(dict(zip(domains, errors, strict=True)), home)
         elif plan.rank == 0:
-            found = _geometry(dict(zip(domains, stores, strict=True)), own[0], plan.images)
+            found = _geometry(dict(zip(domains, stores, strict=True)), home, plan.images)
     if plan.rank:
         return ""
     file = output / f"table-{number}.csv"
@@ -110,33 +118,45 @@ def _geometry(stores: Mapping[str, LatentStore], own: str, n: int) -> pd.DataFra
     return tables.geometry(found, own).join(beside).fillna("–")
 
 
-def _sampling(
+def _generation(
     models: Sequence[FrozenModel],
-    own: Sequence[str],
+    own: Sequence[tuple[str, Domain]],
     domains: Mapping[str, Domain],
-    plan: Study,
+    plans: Sequence[Study],
     features: str,
+    embed: Embedding | None,
     output: Path,
 ) -> pd.DataFrame:
-    """Table 1: Frechet distance of new images to others of their domain, over the models that did not see it.
+    """Table 1: Frechet distance of new images to others of their domain, by method, over models that did not see it.
 
-    The images that it is measured to follow those that were inverted. The floor is their distance to the latter.
+    The images that it is measured to follow those that were given. The floor is their distance to the latter.
     """
-    network, n = inception() if features == "inception" else None, plan.count
-    pairs = [(model, name) for model, seen in zip(models, own, strict=True) for name in domains if name != seen]
-    folders = [output / "images" / f"{model.name}-{name}" for model, name in pairs]
-    for (model, name), folder in zip(pairs, folders, strict=True):
-        check_output(folder, model, domains[name], plan)
+    network, n, seed = inception() if features == "inception" else None, plans[0].count, plans[0].seed
+    jobs = [
+        (model, home, name, plan, output / "images" / plan.method / f"{model.name}-{name}")
+        for plan in plans
+        for model, (seen, home) in zip(models, own, strict=True)
+        for name in domains
+        if name != seen
+    ]
+    for model, home, name, plan, folder in jobs:
+        check_output(folder, model, domains[name], plan, home if plan.method in LED else None)
+    images = min(plans[0].images, n), plans[0].images
+
+    @cache
+    def features_of(source: Domain, count: int, size: int, start: int) -> torch.Tensor:
+        return ood.features_of(ood.load_domain(source, count, size, seed, start), network)
+
     found, floors = {}, {}
-    for (model, name), folder in zip(pairs, folders, strict=True):
-        sample(model, domains[name], plan, folder)
+    for model, home, name, plan, folder in jobs:
+        if plan.tuning is None:
+            sample(model, domains[name], plan, folder)
+        elif plan.rank == 0:
+            tuned_images(model, home, domains[name], plan, embed, folder)
         if plan.rank == 0:
-            series = ((domains[name], min(plan.images, n), 0), (domains[name], n, plan.images), (folder, n, 0))
-            size = model.image_shape[-1]
-            given, others, made = (
-                ood.features_of(ood.load_domain(source, count, size, plan.seed, start), network)
-                for source, count, start in series
-            )
-            found.setdefault(name, []).append(ood.frechet_distance(made, others))
-            floors[name] = ood.frechet_distance(given, others)
+            size, settings = model.image_shape[-1], plan.drawing | plan.walk
+            row = name, plan.method, ", ".join(f"{key}={value}" for key, value in settings.items())
+            others = features_of(domains[name], n, size, images[1])
+            found.setdefault(row, []).append(ood.frechet_distance(features_of(folder, n, size, 0), others))
+            floors[name] = ood.frechet_distance(features_of(domains[name], images[0], size, 0), others)
     return tables.sampling(found, floors, features)

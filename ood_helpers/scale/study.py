@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,9 @@ Domain = str | Path
 
 @dataclass(frozen=True)
 class Study:
-    """What is inverted, how, and into which folder of stores; how new latents are drawn; which process of how many.
+    """What is inverted, how, and into which folder of stores; how new images are made; which process of how many.
+
+    ``tuning`` has the settings of a ``method`` that tunes in place of drawing latents.
 
     With ``precision="auto"`` machines of different kinds may disagree, and would fill two stores: name it.
     A ``batch_size`` below 16 takes less memory, and changes latents by no more than rounding.
@@ -40,11 +42,12 @@ class Study:
     precision: str = "auto"
     batch_size: int = BATCH
     count: int = 64
-    method: str = "centered"
+    method: str = "interpolate"
     neighbors: int = 10
     share: float = 0.5
     weight: float = 0.5
     sampling_seed: int = 0
+    tuning: Mapping[str, float | str] | None = None
     rank: int = 0
     world: int = 1
 
@@ -59,8 +62,10 @@ class Study:
         return {"t": self.t, "steps": self.steps, "solver": self.solver, "precision": self.precision}
 
     @property
-    def drawing(self) -> dict[str, float]:
+    def drawing(self) -> dict[str, float | str]:
         """The settings that the method has."""
+        if self.tuning is not None:
+            return dict(self.tuning)
         return {name: getattr(self, name) for name in sampler_settings(self.method) if hasattr(self, name)}
 
     def draw(self, cloud: torch.Tensor, count: int) -> torch.Tensor:
@@ -105,13 +110,18 @@ def check_walk(model: FrozenModel, domains: Sequence[Domain], plan: Study) -> No
         batch_of_images(model, domain, 1, plan.seed, 0)
 
 
-def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study) -> None:
-    """Write down in a folder by what its images are made, or raise if it holds others, or lies within the domain."""
+def check_output(folder: Path, model: FrozenModel, domain: Domain, plan: Study, home: Domain | None = None) -> None:
+    """Write down in a folder by what its images are made, or raise if it holds others, or lies within the domain.
+
+    ``home`` is the model's own domain, where images of it are translated.
+    """
     if domain not in ood.list_domains() and Path(domain).resolve() in (folder.resolve(), *folder.resolve().parents):
         raise ValueError(f"--output: got {str(folder)!r}, within the domain {str(domain)!r}; expected another folder")
     made_by = {"model": model.name, "weights": ood.fingerprint(model), "method": plan.method, **plan.drawing}
     made_by |= {name: getattr(plan, name) for name in ("images", "seed", "count", "sampling_seed")}
     made_by |= {**plan.walk, "domain": str(domain), "files": ood.domain_fingerprint(domain)}
+    if home is not None:
+        made_by |= {"own": str(home), "own files": ood.domain_fingerprint(home)}
     full = any(writable("--output", folder).glob("*.png"))  # asked first: another process may begin at this moment
     file = folder / "settings.json"
     before = json.loads(file.read_bytes()) if file.exists() else {} if full else made_by
@@ -183,20 +193,19 @@ def _arrays(
     return units
 
 
-def new_images(model: FrozenModel, store: LatentStore, plan: Study, folder: Path) -> list[Path]:
-    """Draw among inverted latents and denoise into numbered PNG files, in every process that calls it alike."""
-    latents = plan.draw(store.tensor(0, plan.images), plan.count)
+def write_images(make: Callable[[int, int], torch.Tensor], plan: Study, folder: Path) -> list[Path]:
+    """Share the making of images, from one number to another, and write them as numbered PNG files."""
     files = [folder / f"{number:08d}.png" for number in range(plan.count)]
 
     def there(start: int) -> bool:
         return all(file.exists() for file in files[start : start + BATCH])
 
-    def make(start: int) -> None:
-        made = plan.denoise(model, latents[start : start + BATCH])
-        for file, image in zip(files[start : start + BATCH], made, strict=True):
+    def write(start: int) -> None:
+        some = files[start : start + BATCH]
+        for file, image in zip(some, make(start, start + len(some)), strict=True):
             content, pixels = io.BytesIO(), ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().squeeze()).save(content, "PNG")
             write_whole(file, content.getvalue())
 
-    share(range(0, plan.count, BATCH), there, make, plan.rank, plan.world, "images")
+    share(range(0, plan.count, BATCH), there, write, plan.rank, plan.world, "images")
     return files

@@ -46,10 +46,16 @@ def test_the_rows_of_other_methods_in_table_2_are_cited():
     assert set(frame["domain"]) == {"CelebA (ID)"}
 
 
-def test_sampled_images_stand_beside_the_row_ours():
-    frame = tables.sampling({"church": [2.0, 4.0], "digits": [5.0]}, {"church": 1.0, "digits": 1.5}, "inception")
-    assert frame.loc["church"].tolist() == [2, f"3.00 ± {math.sqrt(2):.2f}", "1.00", "64.8 ± 2.7 (FID)"]
-    assert frame.loc["digits"].tolist() == [1, "5.00", "1.50", "–"]
+def test_new_images_stand_beside_the_row_of_their_method_domain_by_domain():
+    found = {("church", "gaussian", "t=9"): [2.0, 4.0], ("digits", "gaussian", "t=9"): [5.0]}
+    found |= {("church", "asyrp", "t=8"): [3.0], ("church", "vanilla", "t=7"): [6.0]}
+    frame = tables.sampling(found, {"church": 1.0, "digits": 1.5}, "inception")
+    assert frame.index.tolist() == ["church"] * 3 + ["digits"]
+    assert frame.iloc[0].tolist() == [
+        "gaussian", 2, f"3.00 ± {math.sqrt(2):.2f}", "1.00", "64.8 ± 2.7 (FID)", "Ours", "t=9"
+    ]  # fmt: skip
+    assert frame["paper"].tolist()[1:] == ["66.3 ± 2.8 (FID)", "192.5 ± 3.7 (FID)", "–"]
+    assert frame["row (paper)"].tolist() == ["Ours", "CLIP tuning", "Vanilla tuning", "Ours"]
 
 
 def test_table_3_is_the_printed_one():

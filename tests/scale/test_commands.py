@@ -92,7 +92,7 @@ def test_a_run_of_which_one_worker_is_killed_goes_on_when_given_again(single, tm
 
 def test_new_images_are_numbered_and_not_made_twice(single, tmp_path, capsys):
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "40", "--folder", str(single.path.parent)]
-    arguments += ["--count", "5", "--output", str(tmp_path / "new"), "--neighbors", "4"]
+    arguments += ["--count", "5", "--output", str(tmp_path / "new")]
     assert main(arguments) == 0
     files = sorted((tmp_path / "new").glob("*.png"))
     assert [f.name for f in files] == [f"{k:08d}.png" for k in range(5)]
@@ -133,7 +133,6 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path, caps
     assert main(["invert", *what, "--folder", str(tmp_path / "file")]) == 1
     assert f"error: --folder: cannot write to '{tmp_path / 'file'}' (" in capsys.readouterr().err
     for end in (["sample", *what], ["study", *what, "--own", "dog"]):
-        end = [*end, "--neighbors", "4"]
         assert main([*end, "--folder", str(tmp_path), "--output", str(tmp_path / "file" / "new")]) == 1
         assert "error: --output: cannot write to" in capsys.readouterr().err
 
@@ -149,9 +148,9 @@ def test_a_way_to_draw_that_cannot_work_is_told_before_any_work(tmp_path, capsys
     monkeypatch.setattr(ood, "load_model", lambda *args, **options: pytest.fail("has begun to work"))
     arguments = ["sample", *SMALL, "--domain", "church", "--images", "20", "--folder", str(tmp_path)]
     arguments += ["--output", str(tmp_path)]
-    assert main([*arguments, "--neighbors", "21"]) == 1
+    assert main([*arguments, "--method", "centered", "--neighbors", "21"]) == 1
     assert "error: neighbors: got 21, expected an integer from 2 to 20" in capsys.readouterr().err
-    assert main([*arguments, "--method", "interpolate", "--weight", "2"]) == 1
+    assert main([*arguments, "--weight", "2"]) == 1
     assert "error: weight: got 2.0" in capsys.readouterr().err
 
 
@@ -340,8 +339,8 @@ def folder_of(path, n, size=16):
         (["table", "2"], ["--images", "13"], "--images 13: n: got 13, expected at most 12"),
         (["table", "3"], ["--images", "3"], "--images: got 3, expected an integer >= 4"),
         (["study"], ["--images", "7"], "--images: got 7, expected an integer >= 8"),
-        (["study"], ["--images", "8", "--neighbors", "4", "--timestep", "2000"], "t: got 2000"),
-        (["sample"], ["--images", "8", "--neighbors", "4", "--steps", "500"], "steps: got 500"),
+        (["study"], ["--images", "8", "--timestep", "2000"], "t: got 2000"),
+        (["sample"], ["--images", "8", "--steps", "500"], "steps: got 500"),
         (
             ["invert"],
             ["--images", "8", "--rank", "2", "--world", "2"],
@@ -349,7 +348,7 @@ def folder_of(path, n, size=16):
         ),
         (["invert"], ["--images", "8", "--rank", "2"], "--rank, --world: got 2 and None, expected both or none"),
         (["invert"], ["--images", "8", "--model", "toy-face"], "--model: got 2, expected one"),
-        (["sample"], ["--images", "8", "--neighbors", "4", "--domain", "face"], "--domain: got 2, expected one"),
+        (["sample"], ["--images", "8", "--domain", "face"], "--domain: got 2, expected one"),
     ],
 )
 def test_what_would_fail_after_hours_is_said_first(tmp_path, capsys, no_walk, command, options, message):
@@ -365,7 +364,7 @@ def test_what_would_fail_after_hours_is_said_first(tmp_path, capsys, no_walk, co
 def test_each_folder_of_images_is_checked_before_the_first_inversion(tiny_pipeline, tmp_path, capsys, no_walk):
     """Of two models and two domains the last folder holds images of another run."""
     models = [str(tiny_pipeline(tmp_path / name, seed)) for seed, name in enumerate("ab")]
-    taken = tmp_path / "out" / "images" / "b-face"
+    taken = tmp_path / "out" / "images" / "interpolate" / "b-face"
     taken.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(taken / "00000000.png")
     arguments = ["table", "1", "--model", models[0], "--own", "dog", "--model", models[1], "--own", "cat", *SMALL[2:]]
