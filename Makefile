@@ -15,10 +15,14 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
+.PHONY: help install book course slides figures print announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
+	@echo "make course      notebooks of exercises, for students and for instructors, in _build/course"
+	@echo "make slides      slides of each chapter of the built book, in _build/html/slides, made without a network"
+	@echo "make figures     every figure of the built book with caption and license, in _build/figures"
+	@echo "make print       the built book as one page and, where there is a Chromium, as a PDF, in _build/print"
 	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
 	@echo "make test-avx2   all tests but the slow ones, as on a processor without AVX-512 and bfloat16"
 	@echo "make lab         install, open JupyterLab on the notebooks"
@@ -55,6 +59,13 @@ book: announce $(STAMP)
 	@$(BIN)/jupyter-book build . -n -W --keep-going || { \
 	  if [ -f _build/failures.txt ]; then cat _build/failures.txt >&2; fi; exit 1; }
 	@echo "Done. Open $(CURDIR)/_build/html/index.html"
+
+course: $(STAMP)
+	$(BIN)/python book/make_course.py
+
+slides figures print: $(STAMP)
+	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }
+	$(BIN)/python book/make_$@.py
 
 announce:
 	@$(PYTHON) book/costs.py 2>/dev/null || true

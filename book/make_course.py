@@ -3,13 +3,80 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nbformat
+from nbformat import v4
 
-from ood_helpers.pages import course
+from ood_helpers.pages.course import KINDS, Chapter, Exercise, chapters, read_chapter
 
 PROBLEMS = Path(__file__).with_name("problems")  # what the book does not show
+
+
+INSTALL = """try:
+    import ood_helpers
+except ImportError:
+    %pip install --quiet "ood-helpers[book]"
+"""
+
+
+def notebook(chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool = False) -> nbformat.NotebookNode:
+    """Return a notebook of exercises that nbgrader can read: for students with stubs, or ``solved`` for instructors.
+
+    Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
+    minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
+    """
+    how = "Fill in every `...`, and run the cell below it: it says what is wrong."
+    cells = [
+        v4.new_markdown_cell(f"# Exercises: {chapter.title}\n\n{how}", id="title"),
+        v4.new_code_cell(INSTALL, id="install"),
+        v4.new_code_cell(f"from ood_helpers import pages\n\n{chapter.setup}".rstrip(), id="setup"),
+    ]
+    for exercise in chapter.exercises:
+        cells += _cells(exercise, solved)
+    for exercise in problems:
+        cells += _cells(exercise, solved, checked=False)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def _cells(exercise: Exercise, solved: bool, checked: bool = True) -> Iterator[nbformat.NotebookNode]:
+    label, points = exercise.label, max(1, round(exercise.minutes / 5))
+    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {exercise.minutes} minutes.*\n{exercise.question}"
+    yield v4.new_markdown_cell(_plain(told), id=label)
+    if not exercise.stub:
+        answer = _plain(exercise.explanation) if solved else "*Your answer.*"
+        metadata = _graded(label, grade=True, solution=True, points=points)
+        yield v4.new_markdown_cell(answer, id=f"{label}-answer", metadata=metadata)
+        return
+    answer = f"\n### BEGIN SOLUTION\n{exercise.solution}\n### END SOLUTION" if solved else ""
+    metadata = _graded(label, grade=not checked, solution=True, points=points)
+    yield v4.new_code_cell(exercise.stub + answer, id=f"{label}-answer", metadata=metadata)
+    if checked:
+        given = ", ".join(f"{name}={name}" for name in exercise.names)
+        metadata = _graded(f"{label}-check", grade=True, points=points, locked=True)
+        yield v4.new_code_cell(f'assert pages.check("{label}", {given})', id=f"{label}-check", metadata=metadata)
+    if solved:
+        yield v4.new_markdown_cell(_plain(exercise.explanation), id=f"{label}-why")
+
+
+def _graded(name: str, grade=False, solution=False, locked=False, points=None) -> dict:
+    told = {
+        "grade_id": name,
+        "grade": grade,
+        "solution": solution,
+        "locked": locked,
+        "schema_version": 3,
+        "task": False,
+    }
+    return {"nbgrader": told | ({"points": points} if grade else {})}
+
+
+def _plain(text: str) -> str:
+    """Return Markdown without roles of the book: a reference becomes its words."""
+    return re.sub(r"\{[\w:]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]*))`", lambda found: found[1] or f"`{found[2]}`", text)
 
 
 def main() -> None:
@@ -17,17 +84,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "_build" / "course")
     folder = parser.parse_args().output
-    for chapter in course.chapters():
+    made = chapters()
+    for chapter in made:
         more = PROBLEMS / f"{chapter.name}.md"
-        problems = course.read_chapter(more).exercises if more.exists() else ()
-        made = {
-            "student": course.notebook(chapter),
-            "instructor": course.notebook(chapter, problems, solved=True),
+        problems = read_chapter(more).exercises if more.exists() else ()
+        sets = {
+            "student": notebook(chapter),
+            "instructor": notebook(chapter, problems, solved=True),
         }
-        for who, book in made.items():
+        for who, book in sets.items():
             (folder / who).mkdir(parents=True, exist_ok=True)
             nbformat.write(book, folder / who / f"{chapter.name}.ipynb")
-    print(f"{folder}: student/ and instructor/, {len(course.chapters())} notebooks each")
+    print(f"{folder}: student/ and instructor/, {len(made)} notebooks each")
 
 
 if __name__ == "__main__":

@@ -347,7 +347,12 @@ def _named(text: str) -> tuple[str, str | Path]:
     return (name, Path(folder).expanduser()) if folder else (name, name)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run a command for the shell, which is told how it ended."""
     if sys.stdout is not None:  # which it is where the caller has closed it
         sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show all signs
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    command()

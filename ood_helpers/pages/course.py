@@ -21,7 +21,7 @@ A master file, ``exercises/NN_name.md``, is Markdown that reads well as it is:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -223,7 +223,7 @@ def _brief(value: Any) -> str:
     return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
 
 
-# The book's page and the course's notebooks
+# The book's page
 
 
 def as_myst(exercise: Exercise) -> str:
@@ -240,71 +240,3 @@ def as_myst(exercise: Exercise) -> str:
     return (
         f"`````{first}\n\n{kind}{exercise.question}\n`````\n\n`````{last}\n\n{solution}{exercise.explanation}\n`````\n"
     )
-
-
-SETUP = """try:
-    import ood_helpers
-except ImportError:
-    %pip install --quiet "ood-helpers[book]"
-"""
-
-
-def notebook(chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool = False):
-    """Return a notebook of exercises that nbgrader can read: for students with stubs, or ``solved`` for instructors.
-
-    Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
-    minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
-    """
-    from nbformat import v4
-
-    how = "Fill in every `...`, and run the cell below it: it says what is wrong."
-    cells = [
-        v4.new_markdown_cell(f"# Exercises: {chapter.title}\n\n{how}", id="title"),
-        v4.new_code_cell(SETUP, id="install"),
-        v4.new_code_cell(f"from ood_helpers import pages\n\n{chapter.setup}".rstrip(), id="setup"),
-    ]
-    for exercise in chapter.exercises:
-        cells += _cells(exercise, solved)
-    for exercise in problems:
-        cells += _cells(exercise, solved, checked=False)
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
-def _cells(exercise: Exercise, solved: bool, checked: bool = True) -> Iterator[Any]:
-    from nbformat import v4
-
-    label, points = exercise.label, max(1, round(exercise.minutes / 5))
-    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {exercise.minutes} minutes.*\n{exercise.question}"
-    yield v4.new_markdown_cell(_plain(told), id=label)
-    if not exercise.stub:
-        answer = _plain(exercise.explanation) if solved else "*Your answer.*"
-        metadata = _graded(label, grade=True, solution=True, points=points)
-        yield v4.new_markdown_cell(answer, id=f"{label}-answer", metadata=metadata)
-        return
-    answer = f"\n### BEGIN SOLUTION\n{exercise.solution}\n### END SOLUTION" if solved else ""
-    metadata = _graded(label, grade=not checked, solution=True, points=points)
-    yield v4.new_code_cell(exercise.stub + answer, id=f"{label}-answer", metadata=metadata)
-    if checked:
-        given = ", ".join(f"{name}={name}" for name in exercise.names)
-        metadata = _graded(f"{label}-check", grade=True, points=points, locked=True)
-        yield v4.new_code_cell(f'assert pages.check("{label}", {given})', id=f"{label}-check", metadata=metadata)
-    if solved:
-        yield v4.new_markdown_cell(_plain(exercise.explanation), id=f"{label}-why")
-
-
-def _graded(name: str, grade=False, solution=False, locked=False, points=None) -> dict:
-    told = {
-        "grade_id": name,
-        "grade": grade,
-        "solution": solution,
-        "locked": locked,
-        "schema_version": 3,
-        "task": False,
-    }
-    return {"nbgrader": told | ({"points": points} if grade else {})}
-
-
-def _plain(text: str) -> str:
-    """Return Markdown without roles of the book: a reference becomes its words."""
-    return re.sub(r"\{[\w:]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]*))`", lambda found: found[1] or f"`{found[2]}`", text)

@@ -12,6 +12,7 @@ from docutils import nodes
 
 import ood_helpers
 from ood_helpers.domains.real import REAL
+from ood_helpers.pages import worlds
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,64 @@
+"""The course's notebooks, as nbgrader reads them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbgrader.nbgraderformat import MetadataValidator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """The folder with both sets."""
+    folder = tmp_path_factory.mktemp("course")
+    subprocess.run([sys.executable, ROOT / "book" / "make_course.py", "--output", folder], check=True)
+    return folder
+
+
+def nbgrader(folder, *arguments):
+    """Run a command of nbgrader in a folder; return what it prints."""
+    home = {name: str(folder) for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    home["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # it calls alembic by name
+    command = [sys.executable, "-m", "nbgrader", *map(str, arguments)]
+    found = subprocess.run(command, cwd=folder, env=os.environ | home, capture_output=True, text=True)
+    return found.stdout + found.stderr
+
+
+def test_there_is_a_notebook_for_each_chapter_in_both_sets(course):
+    chapters = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    for who in ("student", "instructor"):
+        assert {path.name for path in (course / who).glob("*.ipynb")} == chapters
+
+
+def test_every_notebook_is_valid_and_students_get_no_solution(course):
+    for path in course.rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        for cell in notebook.cells:
+            if "nbgrader" in cell.metadata:
+                MetadataValidator().validate_cell(cell)
+        text = path.read_text()
+        assert ("BEGIN SOLUTION" in text) == (path.parent.name == "instructor")
+    student, instructor = ((course / who / "04_separability.ipynb").read_text() for who in ("student", "instructor"))
+    assert "196_608 / 30**2" in instructor and "196_608 / 30**2" not in student
+
+
+@pytest.mark.slow
+def test_nbgrader_makes_a_release_of_the_instructors_set_and_judges_it(course, tmp_path):
+    """Stubs do not validate; the instructor's own solutions do."""
+    name = "04_separability"
+    (tmp_path / "source" / "four").mkdir(parents=True)
+    solved = tmp_path / "source" / "four" / f"{name}.ipynb"
+    solved.write_text((course / "instructor" / f"{name}.ipynb").read_text())
+    assert "Writing" in nbgrader(tmp_path, "generate_assignment", "four", "--create", "--force")
+    release = json.loads((tmp_path / "release" / "four" / f"{name}.ipynb").read_text())
+    assert "BEGIN SOLUTION" not in json.dumps(release) and "NotImplementedError" in json.dumps(release)
+    stubs = nbgrader(course, "validate", course / "student" / f"{name}.ipynb")
+    assert "failed" in stubs and "ex-many" in stubs
+    assert "Success! Your notebook passes all the tests." in nbgrader(tmp_path, "validate", solved)
