@@ -67,7 +67,8 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
     found: dict[str, dict[str, list[Judged]]] = {}
     for name, repetition in record["repetitions"].items():
         model = name.rsplit(" ", 1)[0]
-        for key, judged in outcomes(repetition, model).items():
+        complete = _has_all(repetition, repetition["worlds"][model])  # else its measurement was interrupted
+        for key, judged in outcomes(repetition, model).items() if complete else ():
             found.setdefault(key, {}).setdefault(model, []).append(judged)
     rows = {}
     for key, by_model in found.items():
@@ -83,6 +84,17 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
         each = {model: _again(judged) for model, judged in by_model.items()}
         rows[key] = {"claim": CLAIMS[key].text, "repeated": status, "effect": first.effect, **each}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
+    """Whether a record has every domain of a world."""
+    needed = {
+        "clouds": [f"{world['model']} {name}" for name in (world["own"], *world["unseen"])],
+        "noise": [world["own"]],
+        "generation": world["unseen"],
+        "mixing": world["mixed"],
+    }
+    return all(set(names) <= set(record.get(part, ())) for part, names in needed.items())
 
 
 VERBS: dict[Outcome, str] = {"holds": "{} hold", "fails": "{} fail", "undecided": "{} undecided"}

@@ -142,3 +142,6 @@ def test_repetitions_are_counted(record):
     assert mixed.loc["reconstructs-unseen", "toy-dog"] == "1 holds, 1 fails: 0.105 ± 1"
     same = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": good}})
     assert set(same["repeated"]) == {"2 of 2 hold"}
+    begun = {**good, "noise": {}}
+    left_out = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": begun}})
+    assert set(left_out["repeated"]) == {"1 of 1 hold"}
