@@ -21,7 +21,7 @@ help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
 	@echo "make course      notebooks of exercises, for students and for instructors, in _build/course"
 	@echo "make slides      slides of each chapter of the built book, in _build/html/slides, made without a network"
-	@echo "make figures     every figure of the built book with caption and license, in _build/figures"
+	@echo "make figures     every figure at print size, with caption and license, in _build/figures; runs the chapters"
 	@echo "make print       the built book as one page and, where there is a Chromium, as a PDF, in _build/print"
 	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
 	@echo "make test-avx2   all tests but the slow ones, as on a processor without AVX-512 and bfloat16"
@@ -63,7 +63,10 @@ book: announce $(STAMP)
 course: $(STAMP)
 	$(BIN)/python book/make_course.py
 
-slides figures print: $(STAMP)
+figures: $(STAMP)
+	$(BIN)/python book/make_figures.py
+
+slides print: $(STAMP)
 	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }
 	$(BIN)/python book/make_$@.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -28,9 +29,12 @@ Images = torch.Tensor | Sequence[torch.Tensor | np.ndarray]
 
 
 def use_book_style() -> None:
-    """Set the book's look: a color-blind-safe palette, readable type, light axes. Call it once in a notebook."""
+    """Set the book's look: a color-blind-safe palette, readable type, light axes. Call it once in a notebook.
+
+    The environment variable OOD_HELPERS_DPI gives another resolution than 110 dots per inch, for print.
+    """
     looks = {
-        "figure.dpi": 110,
+        "figure.dpi": float(os.environ.get("OOD_HELPERS_DPI", 110)),
         "savefig.bbox": "tight",
         "figure.facecolor": "white",
         "axes.edgecolor": "0.3",

@@ -21,7 +21,9 @@ import ood_helpers
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 PAGES = sorted(
-    page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html") if "_static" not in page.relative_to(SITE).parts
+    page.relative_to(SITE).as_posix()
+    for page in SITE.rglob("*.html")
+    if not {"_static", "slides"} & set(page.relative_to(SITE).parts)
 )
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
