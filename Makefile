@@ -15,7 +15,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book course slides figures print announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
+.PHONY: help install book course slides figures print launch announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
@@ -23,6 +23,7 @@ help:
 	@echo "make slides      slides of each chapter of the built book, in _build/html/slides, made without a network"
 	@echo "make figures     every figure at print size, with caption and license, in _build/figures; runs the chapters"
 	@echo "make print       the built book as one page and, where there is a Chromium, as a PDF, in _build/print"
+	@echo "make launch REPOSITORY=https://github.com/me/my-book    buttons for Binder and Colab on every chapter"
 	@echo "make test        install, run the tests                (PYTEST_ARGS='-k walk' passes options on)"
 	@echo "make test-avx2   all tests but the slow ones, as on a processor without AVX-512 and bfloat16"
 	@echo "make lab         install, open JupyterLab on the notebooks"
@@ -65,6 +66,10 @@ course: $(STAMP)
 
 figures: $(STAMP)
 	$(BIN)/python book/make_figures.py
+
+launch: $(STAMP)
+	@test -n "$(REPOSITORY)" || { echo "Name the address: make launch REPOSITORY=https://github.com/me/my-book" >&2; exit 1; }
+	$(BIN)/python book/make_launch.py $(REPOSITORY)
 
 slides print: $(STAMP)
 	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }

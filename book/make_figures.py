@@ -1,4 +1,4 @@
-"""Make the figure pack: `make figures` runs the chapters once more at print size and writes every figure with its words.
+"""Make the figure pack: `make figures` runs the chapters once more and writes every figure at print size, with words.
 
 `_build/figures` then has a PNG of 300 dots per inch for each figure, and `figures.md` with captions, alternative texts
 and the license. Latents that chapters share are read from the last build.
@@ -16,7 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
-LICENSE = "Figures of *Unseen Domains from a Frozen Diffusion Model*, CC-BY-4.0. Pictures of real images: see the page of credits."
+LICENSE = "*Unseen Domains from a Frozen Diffusion Model*, CC-BY-4.0. For real images see the book's page of credits."
 
 
 def main() -> None:

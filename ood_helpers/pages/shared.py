@@ -17,7 +17,7 @@ import torch
 from .. import FrozenModel, climbing_latents, inverted_latents, operations
 
 FOLDER = "../_build/latents"
-RECORDS = Path(__file__).parents[2] / "benchmarks" / "results"
+RECORDS = Path("../benchmarks/results")
 SEED = 2
 DOMAINS = ("dog", "cat", "face", "church", "bedroom", "galaxy", "radiation")
 HEIGHTS = (200, 400, 600, 800, 900, 999)
@@ -32,8 +32,10 @@ DDIM = {"t": 800, "steps": 50, "solver": "ddim", "precision": "float32"}
 
 
 def record(name: str) -> dict[str, Any]:
-    """Return what a benchmark has measured: ``benchmarks/results/{name}.json``."""
-    return json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
+    """Return what a benchmark has measured, ``benchmarks/results/{name}.json``, seen from a notebook or the package."""
+    checkout = Path(__file__).parents[2] / "notebooks"
+    folder = RECORDS if RECORDS.exists() else checkout / RECORDS
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def clouds(model: FrozenModel, domains: Iterable[str], n: int, **walk) -> dict[str, torch.Tensor]:
