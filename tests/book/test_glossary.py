@@ -56,6 +56,7 @@ def test_the_search_of_the_built_book_finds_every_word_of_every_term():
 
     def found(word):
         stem = language.stem(word.lower())
+        stem = stem if language.word_filter(stem) else word.lower()  # "one" has the stem "on", a word that is left out
         pages = [index[where].get(stem, []) for where in ("terms", "titleterms")]
         return any(glossary in ([hit] if isinstance(hit, int) else hit) for hit in pages)
 
