@@ -96,7 +96,7 @@ gpu-check:
 	$(PYTHON) benchmarks/gpu_check.py
 
 lab: $(STAMP)
-	$(BIN)/jupyter-lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks
+	$(BIN)/jupyter-lab --notebook-dir=. --LabApp.default_url="/lab/tree/notebooks/README.md?factory=Markdown%20Preview"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
