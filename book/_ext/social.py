@@ -1,7 +1,7 @@
 """What a search engine and a shared link show of a page: a description, a title, a picture.
 
-The description is the page's own (``html_meta`` in its front matter), or a chapter's question, the paragraph that starts
-with "The question." The picture's address is complete where ``html_baseurl`` names the site.
+The description is the page's own (``html_meta`` in its front matter), or a chapter's question, the paragraph that
+starts with "The question." The picture's address is complete where ``html_baseurl`` names the site.
 """
 
 from __future__ import annotations

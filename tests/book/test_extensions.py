@@ -339,7 +339,7 @@ def test_the_claims_page_says_how_often_a_claim_came_out_alike(chapters, tmp_pat
     status, rows = chapters.build()
     again = worlds.repeated(json.loads((ROOT / record).read_text()))
     told = dict(zip(again["claim"], again["repeated"], strict=True))
-    (angle, proof), counted = texts(rows)[:2], texts(rows)[2:]
+    (proof, angle), counted = texts(rows)[:2], texts(rows)[2:]
     assert status == 0 and angle[-1] == told[known["observation-3"].text] and proof[-1] == "–"
     assert {row[0]: row[1] for row in counted} == told
 
@@ -413,3 +413,42 @@ def test_the_page_of_credits_names_every_real_domain_and_every_set():
         known = ood_helpers.public_set(name)
         told = f"`{name}`, {known.files:,} images", known.address, known.license, known.credit
         assert all(text in page for text in told), name
+
+
+def test_faults_of_other_extensions_are_mended():
+    mended = extension("accessible").mended
+    long = '<dl class="py">\n<dt>f(<dl>\n<dd>x,</dd>\n<dd>y,</dd>\n</dl>)</dt><dd>It is.</dd></dl>'
+    page = BeautifulSoup(mended(long), "html.parser")
+    assert [line.get_text() for line in page.select(".sig-lines > div")] == ["x,", "y,"]
+    assert len(page("dl")) == 1 and len(page("dd")) == 1
+    assert "role" not in mended('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">')
+    assert mended("<p>As it is.</p>") == "<p>As it is.</p>"
+
+
+PAGE_CONF = """
+import sys
+sys.path.insert(0, {ext!r})
+extensions = ["myst_nb", "social"]
+nb_execution_mode = "off"
+exclude_patterns = ["html"]
+html_theme = "basic"
+html_static_path = []
+"""
+
+
+def test_a_page_tells_its_question_to_who_shares_it(tmp_path):
+    from sphinx.cmd.build import build_main
+
+    (tmp_path / "conf.py").write_text(PAGE_CONF.format(ext=str(ROOT / "book" / "_ext")))
+    own = '---\nmyst:\n  html_meta:\n    "description lang=en": Our own words.\n---\n'
+    (tmp_path / "index.md").write_text(f"{own}# Welcome\n\nA book.\n\n```{{toctree}}\none\n```\n")
+    (tmp_path / "one.md").write_text("# One\n\n**The question.** Is it *so*?\n\nMore.\n")
+    assert build_main(["-q", "-W", str(tmp_path), str(tmp_path / "html")]) == 0
+    told = {}
+    for name in ("index", "one"):
+        head = BeautifulSoup((tmp_path / "html" / f"{name}.html").read_text(), "html.parser").head
+        told[name] = {tag.get("property") or tag.get("name"): tag["content"] for tag in head("meta", content=True)}
+        assert len(head("meta", attrs={"name": "description"})) == 1
+    assert told["one"]["description"] == told["one"]["og:description"] == "Is it so?"
+    assert told["index"]["description"] == told["index"]["og:description"] == "Our own words."
+    assert told["one"]["og:title"] == "One" and told["one"]["og:image"].endswith("_static/preview.png")
