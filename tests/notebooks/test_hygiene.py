@@ -77,15 +77,30 @@ def test_verdicts_are_rules_of_the_package_and_no_level_stands_in_their_cells(no
         assert all(isinstance(part.value, str) for part in levels), source
 
 
-def test_every_exercise_has_its_solution_and_labels_are_unique(notebook):
+def test_every_chapter_opens_with_a_question_and_a_picture_and_ends_with_the_answer(notebook, request):
+    first, last = notebook.cells[0].source, notebook.cells[-1].source
+    number = request.node.callspec.id[:2]
+    assert re.search(r"^# .+\n\n\*\*The question\.\*\* .+\?", first)
+    picture = ROOT / "book" / "_static" / "openers" / f"{number}.svg"
+    assert picture.exists() and f"{{image}} ../book/_static/openers/{number}.svg\n:alt: " in first
+    assert "## Take away\n\n**The answer.** " in last
+
+
+def test_every_chapter_has_a_panel_questions_exercises_and_its_rules_in_a_folded_table(notebook, request):
     text = prose(notebook)
-    labels = re.findall(r":label: (\S+)", text)
+    assert sum("panels.panel(" in cell.source for cell in cells(notebook, "code")) == 1
+    shown = re.findall(r"\{exercises\} (\S+)\n(:kind: question)?", text)
+    stem = request.node.callspec.id
+    assert shown == [(stem, ":kind: question"), (stem, "")]
+    assert re.search(r"\{admonition\} By which rules this chapter judges\n:class: dropdown\n\n?\|", text)
+
+
+def test_labels_are_unique(notebook):
+    labels = re.findall(r":label: (\S+)", prose(notebook))
     assert len(labels) == len(set(labels))
-    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
-    assert exercises and exercises == re.findall(r"\{solution\} (\S+)", text)
 
 
-def test_no_two_figures_or_exercises_of_the_book_share_a_name():
+def test_no_two_figures_or_statements_of_the_book_share_a_name():
     books = [nbformat.read(path, as_version=4) for path in NOTEBOOKS]
     names = [name for book in books for name in re.findall(r":label: (\S+)", prose(book))]
     names += [
