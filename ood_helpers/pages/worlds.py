@@ -58,10 +58,10 @@ def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what the outcome depends; and each model's.
+    """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what it depends; and each model's.
 
-    ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that does not come out alike everywhere depends
-    on the "images" if the repetitions of one model differ, else on the "model". A model's column has its outcomes and
+    ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that holds here and fails there depends on the
+    "images" if it does so for one model, else on the "model". A model's column has its outcomes and
     the value that decides, with a 95 % interval of the mean over repetitions, by Student's law.
     """
     found: dict[str, dict[str, list[Judged]]] = {}
@@ -74,12 +74,8 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
     for key, by_model in found.items():
         told = {model: {judged.outcome for judged in each} for model, each in by_model.items()}
         every = [judged.outcome for each in by_model.values() for judged in each]
-        mixed = "images" if any(len(each) > 1 for each in told.values()) else "model"
-        status = (
-            f"depends on the {mixed}"
-            if len(set(every)) > 1
-            else VERBS[every[0]].format(f"{len(every)} of {len(every)}")
-        )
+        mixed = "images" if any({"holds", "fails"} <= each for each in told.values()) else "model"
+        status = f"depends on the {mixed}" if {"holds", "fails"} <= set(every) else _counted(every)
         first = next(iter(by_model.values()))[0]
         each = {model: _again(judged) for model, judged in by_model.items()}
         rows[key] = {"claim": CLAIMS[key].text, "repeated": status, "effect": first.effect, **each}
@@ -97,7 +93,12 @@ def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
     return all(set(names) <= set(record.get(part, ())) for part, names in needed.items())
 
 
-VERBS: dict[Outcome, str] = {"holds": "{} hold", "fails": "{} fail", "undecided": "{} undecided"}
+def _counted(outcomes: list[Outcome]) -> str:
+    """Say how many of how many: "9 of 9 hold", "7 of 9 hold, 2 undecided"."""
+    words = {"holds": "hold", "fails": "fail", "undecided": "undecided"}
+    first, *others = [f"{outcomes.count(k)} {words[k]}" for k in words if k in outcomes]
+    number, word = first.split(" ")
+    return ", ".join([f"{number} of {len(outcomes)} {word}", *others])
 
 
 def _again(judged: list[Judged]) -> str:
