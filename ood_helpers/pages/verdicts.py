@@ -292,16 +292,21 @@ def vanilla_fails(shares: ArrayLike, images: int) -> Outcome:
     return interval_above(*wilson_interval(int(counts.sum()), images * counts.size), 0.5)
 
 
-def nearer_than_all(ours: Mapping[str, float], others: Iterable[Mapping[str, float]]) -> Outcome:
-    """One method is nearer to the domain than each other, for both judges, by two standard errors, and no copier.
+JUDGES = ("kernel", "thumbnails")  # distances in a scorer's features, and between 16 x 16 thumbnails
 
-    The judges are the kernel distances in features and in thumbnails. It fails if another one is nearer for one judge
-    by as much, or if half of its images are copies: the inputs themselves must not win.
+
+def nearer_than_all(
+    ours: Mapping[str, float], others: Iterable[Mapping[str, float]], judges: Sequence[str] = JUDGES
+) -> Outcome:
+    """One method is nearer to the domain than each other, for all judges, by two standard errors, and no copier.
+
+    It fails if another one is nearer for one judge by as much, or if half of its images are copies: the inputs
+    themselves must not win.
     """
     found = [
         larger(*((row[key], row[f"{key}_error"]) for row in (other, ours)), times=2.0)
         for other in others
-        for key in ("kernel", "thumbnails")
+        for key in judges
     ]
     return together([*found, decided(ours["copies"] < 0.5, ours["copies"] >= 0.5)])
 

@@ -213,6 +213,7 @@ def test_nearer_than_all_asks_both_judges():
     others = [row(0.3, 0.3), row(0.4, 0.5)]
     assert verdicts.nearer_than_all(row(0.1, 0.2), others) == HOLDS
     assert verdicts.nearer_than_all(row(0.1, 0.35), others) == FAILS
+    assert verdicts.nearer_than_all(row(0.1, 0.35), others, judges=["kernel"]) == HOLDS
     assert verdicts.nearer_than_all(row(0.1, 0.29), others) == UNDECIDED
     assert verdicts.nearer_than_all(row(0.0, 0.0, copies=1.0), others) == FAILS
 
