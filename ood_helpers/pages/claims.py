@@ -88,8 +88,6 @@ tuning-near: Sec. 3.1, Fig. 6
     Tuning with a direction in an embedding works better for domains close to the training domain.
 sampling-beats-tuning: Sec. 3.1, Table 1, E.1
     For domains with a large gap, sampling from the frozen model gives better images than tuning does for the same time.
-known-categories: Sec. E.1
-    Generated galaxies can be classified into one of the known categories.
 sky-sampling-better: Sec. E.1
     Of galaxies and radiation fields, sampling from the frozen model makes better images than tuning toward a direction.
 sampling-negligible: Sec. 3.1

@@ -326,10 +326,6 @@ no_weight_touched = checked
 
 # Chapters 8 to 11: astrophysics, domain transfer, model design, scale
 CONFIDENT = 0.9  # the probability from which on a class counts
-known_categories = partial(interval_above, level=0.5)
-"""By each sampler and N the interval of the share with a confident class lies above one half (100 galaxies)."""
-known_light = more_than_half
-"""By each sampler and N more than half of the statistics of light are within chance (seven; 100 galaxies)."""
 sky_sampling_better = partial(by_share, share=0.75)
 """Arcs are `nearer_or_lost` in three quarters of the statistics; fails if in a quarter (100 maps, N = 50; toy)."""
 cosine_better = partial(by_share, share=7 / 8)

@@ -85,8 +85,6 @@ RULES = {
     "tuning_near": [((5.1, 0.5), (2.3, 0.3)), ((2.3, 0.5), (5.1, 0.3)), ((3, 0.5), (2.3, 0.3))],
     "sampling_beats_tuning": [([HOLDS] * 3 + [FAILS],), ([HOLDS] * 2 + [FAILS] * 2,), ([HOLDS, UNDECIDED, UNDECIDED],)],
     "no_weight_touched": [(True,), (False,), ()],
-    "known_categories": [([0.65, 0.7], [0.8, 0.9]), ([0.65, 0.1], [0.8, 0.4]), ([0.65, 0.4], [0.8, 0.6])],
-    "known_light": [([4, 7], 7), ([4, 3], 7), ([NAN], 7)],
     "sky_sampling_better": [(13, 14), (3, 14), (5, 7)],
     "domain_transfer": [(0.75, 0.25, 0.1, 0.03), (1.0, 0.0, 0.05, 0.03), (1.0, 0.0, 0.08, 0.03)],
     "base_quality_inherited": [([1.0, 1.0, 1.0],), ([-1.0, 0.5, 0.5],), ([0.5, 1.0, -1.0],)],
