@@ -13,11 +13,14 @@ from safetensors.torch import load_file
 import ood_helpers as ood
 from ood_helpers.__main__ import main
 from ood_helpers.domains import pictures
+from ood_helpers.pages import course
 from ood_helpers.scale import tunings
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "11_paper_scale.ipynb"
+EXERCISES = course.FOLDER / "11_paper_scale.md"
 IMAGES = 24
 MODULE = ["-m", "ood_helpers", "table"]
+PER_NODE = ("ntasks-per-node", "gpus-per-node")
 
 
 def run(*beginnings):
@@ -69,17 +72,29 @@ SMALLER = {  # what a test cannot have: time, the published weights, and those o
 }
 
 
-def commands(folder):
-    """What the page's shell blocks ask of ``python``, as lists of arguments, with variables and line ends resolved."""
-    cells = nbformat.read(CHAPTER, as_version=4).cells
-    blocks = re.findall(r"```bash\n(.*?)```", "\n".join(cell.source for cell in cells), re.DOTALL)
-    script = "\n".join(block for block in blocks if "python -m" in block)
+def blocks():
+    """The shell blocks of the page and of its exercises that call the package: the script for a cluster, the others."""
+    page = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    found = re.findall(r"```bash\n(.*?)```", page + EXERCISES.read_text(), re.DOTALL)
+    found = [block for block in found if "python -m" in block]
+    (batch,) = [block for block in found if block.startswith("#!/bin/bash")]
+    return batch, "\n".join(block for block in found if block != batch)
+
+
+def commands(script, folder):
+    """What a script asks of ``python``, as lists of arguments, with variables and line ends resolved."""
     for said, few in SMALLER.items():
-        assert said in script, said
         script = script.replace(said, few)
-    recorded = "python() { printf '%s\\0' \"$@\"; printf '\\n'; }\n" + script
+    recorded = "srun() { \"$@\"; }\npython() { printf '%s\\0' \"$@\"; printf '\\n'; }\n" + script
     found = subprocess.run(["bash", "-euc", recorded], env={"HOME": str(folder)}, capture_output=True, check=True)
     return [line.split("\0")[:-1] for line in found.stdout.decode().splitlines()]
+
+
+def test_the_script_for_a_cluster_is_complete_as_it_stands(tmp_path):
+    batch, others = blocks()
+    assert commands(batch, tmp_path) == commands(others, tmp_path)[:1]
+    nodes, tasks, gpus = (int(re.search(rf"--{name} (\d+)", batch)[1]) for name in ("nodes", *PER_NODE))
+    assert nodes > 1 and tasks == gpus, "one process for each GPU of each node"
 
 
 @pytest.fixture
@@ -104,7 +119,9 @@ def lab(tiny_pipeline, tmp_path, monkeypatch):
 
 def test_the_commands_of_the_page_make_the_paper_s_tables_as_they_stand(lab, monkeypatch):
     monkeypatch.setattr(tunings, "WALKS", {method: walk | {"steps": 2} for method, walk in tunings.WALKS.items()})
-    found = commands(lab)
+    script = blocks()[1]
+    assert all(said in script for said in SMALLER)
+    found = commands(script, lab)
     assert [call[3] for call in found] == ["2", "3", "1", "2"] and all(call[:3] == MODULE for call in found)
     short = ["--timestep", "300", "--steps", "2", "--device", "cpu", "--precision", "float32"]
     for call in found[:-1]:
