@@ -124,7 +124,7 @@ def _weights(z1: torch.Tensor, z2: torch.Tensor, weight) -> torch.Tensor:
 def sample_latents(
     latents: torch.Tensor | LatentStore,
     n: int,
-    method: str = "centered",
+    method: str = "interpolate",
     *,
     generator: torch.Generator | None = None,
     accept: Acceptance | None = None,
@@ -141,6 +141,7 @@ def sample_latents(
     latents : Tensor or LatentStore
         Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
     n, method : int, {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered", "cog"}
+        Arcs, "interpolate", are nearest to the domain in most pairs that chapter 6 compares.
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
     accept, max_rounds : Acceptance, optional; int

@@ -147,7 +147,7 @@ def test_neighbors_are_the_nearest_and_the_radius_is_put_back():
 @pytest.mark.parametrize("neighbors", [None, 4])
 def test_a_share_of_one_gives_the_latents_back(neighbors):
     cloud = cloud_of()
-    found = ood.sample_latents(cloud, 9, share=1.0, neighbors=neighbors, generator=seeded(), details=True)
+    found = ood.sample_latents(cloud, 9, "centered", share=1.0, neighbors=neighbors, generator=seeded(), details=True)
     torch.testing.assert_close(found.latents, cloud[found.parents[:, 0]])
 
 
