@@ -154,7 +154,7 @@ def test_a_share_of_one_gives_the_latents_back(neighbors):
 def test_a_leading_latent_with_all_others_is_the_sum_of_their_weighted_offsets():
     """Weights by the rule: the first sqrt(share), the others normal, scaled to the rest; in the stated order."""
     cloud, n, share = cloud_of(), 5, 0.6
-    found = ood.sample_latents(cloud, n, share=share, generator=seeded(4), details=True)
+    found = ood.sample_latents(cloud, n, "centered", share=share, generator=seeded(4), details=True)
     draw, offsets = seeded(4), cloud - cloud.mean(0)
     first = torch.rand((n, 12), generator=draw).argsort(1)[:, 0]
     w = torch.randn((n, 12), generator=draw, dtype=torch.float64)
@@ -215,7 +215,7 @@ def test_a_weight_of_one_gives_that_latent_back(mean):
 def test_centered_with_a_leading_latent_is_a_corrected_combination_with_random_weights():
     """So both have one law: the weights of `centered`, drawn anew as its rule says, give its very latents."""
     cloud, n, share, draw = cloud_of(), 5, 0.6, seeded(4)
-    found = ood.sample_latents(cloud, n, share=share, generator=seeded(4), details=True)
+    found = ood.sample_latents(cloud, n, "centered", share=share, generator=seeded(4), details=True)
     first = torch.rand((n, 12), generator=draw).argsort(1)[:, 0]
     rest = torch.randn((n, 12), generator=draw, dtype=torch.float64)[:, 1:]
     rest = rest / rest.norm(dim=1, keepdim=True) * math.sqrt(1 / share - 1)  # beside a leading weight of 1
@@ -261,7 +261,7 @@ def test_more_draws_take_no_more_copies_of_the_cloud(settings):
     counted = []
     for n in (3, 30):
         with Copies() as copies:
-            ood.sample_latents(cloud_of(40), n, generator=seeded(), **settings)
+            ood.sample_latents(cloud_of(40), n, "centered", generator=seeded(), **settings)
         counted.append(copies.count)
     assert counted[0] == counted[1]
 
@@ -304,7 +304,7 @@ def test_a_filter_returns_what_passes_or_says_how_little_did():
         ({"method": "interpolate", "weight": (0.9, 0.1)}, ValueError, r"weight: got \(0.9, 0.1\)"),
         ({"method": "interpolate", "kind": "arc"}, ValueError, "kind: got 'arc'"),
         ({"method": "gaussian", "weight": 0.5}, TypeError, "settings: got weight for 'gaussian', expected none"),
-        ({"n": 2, "generator": None, "cloud": 1}, TypeError, "settings: got cloud .*, expected neighbors, share$"),
+        ({"n": 2, "generator": None, "cloud": 1}, TypeError, "settings: got cloud .*, expected kind, weight$"),
         ({"method": "centered", "neighbors": 99}, ValueError, "neighbors: got 99"),
         ({"method": "cog", "weights": [1.0] * 13}, ValueError, r"weights: got shape \(13,\), expected \(k,\) with k"),
         ({"method": "centered", "share": 1.5}, ValueError, "share: got 1.5"),
