@@ -139,6 +139,7 @@ def annulus(d=12_288, c=3.0) -> Figure:
     ax = figures.curves(lines, xlabel="width c", ylabel="share outside", log="y")
     here = theory.gaussian_outside_annulus(d, c)
     ax.axvline(c, color="0.4", linestyle="--", linewidth=1.2)
+    ax.set(ylim=(1e-12, 3), yticks=10.0 ** np.arange(-12, 1, 3))
     ax.set_title(f"d = {d:,}: outside {float(here.exact):.2g}, bound {min(float(here.bound), 1):.2g}")
     return ax.figure
 
