@@ -13,4 +13,5 @@ from .fits import save_stretch as save_stretch
 from .fits import write_map as write_map
 from .galaxies import brightness as brightness
 from .galaxies import morphology as morphology
+from .surviving import apart as apart
 from .surviving import survival as survival

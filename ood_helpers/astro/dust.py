@@ -39,7 +39,8 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
 
         ========================== ==================================================================================
         slope 250, slope 24        exponent of the power spectrum; that of one map scatters by about 0.1 at 64 pixels
-        brightness 250, 24, 4.5    mean of log10 of brightness in MJy/sr
+        flux 250, 24, 4.5          log10 of the mean brightness in MJy/sr: the total flux, which bright places decide
+        brightness 250, 24, 4.5    mean of log10 of brightness: all places count alike, the faint ones as the bright
         contrast 250, 24, 4.5      standard deviation of log10 of brightness, the width of a lognormal distribution
         color 24/250, color 4.5/24 median of log10 of the ratio of two bands
         sources                    number of point sources at 4.5 micrometers (DAOFIND, Stetson 1987), close ones as one
@@ -55,7 +56,8 @@ def dust_statistics(flux: torch.Tensor) -> pd.DataFrame:
     stars = [find_stars(band) for band in hot]
     logs = [np.log10(np.maximum(band, FAINTEST * band.mean())) for band in bands]
     frame = {"slope 250": spectral_slope(cold), "slope 24": spectral_slope(warm)}
-    for name, log in zip(("250", "24", "4.5"), logs, strict=True):
+    for name, band, log in zip(("250", "24", "4.5"), bands, logs, strict=True):
+        frame[f"flux {name}"] = np.log10(np.maximum(band.mean((1, 2)), FAINTEST * band.mean()))
         frame[f"brightness {name}"], frame[f"contrast {name}"] = log.mean((1, 2)), log.std((1, 2))
     for name, k in (("color 24/250", 1), ("color 4.5/24", 2)):
         frame[name] = np.median(logs[k] - logs[k - 1], axis=(1, 2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..checks import check_integer, check_number
@@ -57,18 +58,19 @@ def _compare(what: str, made: np.ndarray, real: np.ndarray, lost: float, repeats
     given, known = (values[np.isfinite(values)] for values in (made, real))
     if len(known) < 10 or known.std() == 0:
         raise ValueError(f"{what} has {len(known)} values with spread {known.std() if len(known) else 0:.3g}")
-    distance, share, usual = _apart(made, real)
+    distance, share, usual = apart(made, real)
     pairs = ([real[rng.integers(len(real), size=len(x))] for x in (made, real)] for _ in range(repeats))
-    apart = np.array([_apart(*pair) for pair in pairs])
-    floor, least = (float(np.quantile(x, FLOOR)) for x in (apart[:, 0], abs(apart[:, 1] - apart[:, 2])))
+    found = np.array([apart(*pair) for pair in pairs])
+    floor, least = (float(np.quantile(x, FLOOR)) for x in (found[:, 0], abs(found[:, 1] - found[:, 2])))
     within = distance <= floor and abs(share - usual) <= least
     verdict = "survives" if within else "lost" if distance >= lost or share < usual / 2 else "shifted"
     middle = np.median(given) if len(given) else float("nan")
     return middle, np.median(known), distance, floor, share, usual, verdict
 
 
-def _apart(made: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:
-    """Distance of two sets, and the share of each that could be measured."""
+def apart(made: ArrayLike, real: ArrayLike) -> tuple[float, float, float]:
+    """Return Wasserstein's distance of two sets of one statistic, and the share of each that could be measured."""
+    made, real = np.asarray(made, float), np.asarray(real, float)
     given, known = (values[np.isfinite(values)] for values in (made, real))
     spread = known.std() if len(known) > 1 else 0
     distance = stats.wasserstein_distance(given, known) / spread if len(given) and spread > 0 else float("inf")

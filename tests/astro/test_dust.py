@@ -117,10 +117,19 @@ def test_stars_of_drawn_fields_are_found_unless_they_touch():
 def test_colors_and_brightness_follow_the_unit():
     flux = radiation(12)
     found, other = dust_statistics(flux), dust_statistics(flux * torch.tensor([1.0, 10.0, 100.0])[:, None, None])
-    shift = {"color 24/250": 1, "color 4.5/24": 1, "brightness 24": 1, "brightness 4.5": 2}
+    shift = {"color 24/250": 1, "color 4.5/24": 1, "brightness 24": 1, "brightness 4.5": 2, "flux 24": 1, "flux 4.5": 2}
     for column in found:
         expected = found[column] + shift.get(column, 0)
         np.testing.assert_allclose(other[column], expected, rtol=1e-4, atol=1e-4, err_msg=column)
+
+
+def test_black_places_take_half_of_the_flux_and_more_of_the_mean_of_logarithms():
+    """Half a map of ones is black: half of the flux is gone, while each black pixel counts as 0.00075 (all maps: 0.75)."""
+    maps = torch.ones(2, 3, 32, 32)
+    maps[1, :, :16] = 0
+    found = dust_statistics(maps).iloc[1]
+    assert found["flux 24"] == pytest.approx(np.log10(0.5))
+    assert found["brightness 24"] == pytest.approx(np.log10(0.00075) / 2)
 
 
 def test_bad_maps_are_refused():
