@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from generation import THUMBNAIL
 
 import ood_helpers as ood
 from ood_helpers import double_exposures, features_of, fingerprint
@@ -39,15 +40,21 @@ def measure(images: torch.Tensor, name: str, inputs, real, parents) -> dict:
     """Return every number for one set of images of a domain."""
     features, target = features_of(images), features_of(real)
     kernel, kind = ood.kernel_distance(features, target), ood.novelty(images, inputs, real)
+    small, apart = ood.kernel_distance(images, real, THUMBNAIL), ood.diversity(images)
+    unlike = ood.diversity(images, "ms-ssim", max_images=30)
     in_pixels = ood.novelty(images, inputs, real, network=torch.nn.Flatten())
     caught = ood.interference_rate(images, "dog", name)
     row = {
         "frechet": ood.frechet_distance(features, target),
         "kernel": kernel.value,
         "kernel_error": kernel.error,
+        "thumbnails": small.value,
+        "thumbnails_error": small.error,
         "interference": caught.rate,
-        "diversity": ood.diversity(images).value,
-        "ms_ssim": ood.diversity(images, "ms-ssim", max_images=30).value,
+        "diversity": apart.value,
+        "diversity_error": apart.error,
+        "ms_ssim": unlike.value,
+        "ms_ssim_error": unlike.error,
         "novelty": kind.median,
         "copies": kind.copies,
         "novelty_pixels": in_pixels.median,
