@@ -104,11 +104,12 @@ def _odds(image: torch.Tensor, own: str, other: str) -> str:
 
 
 def walk(model="toy-dog", domain="church", t=800, steps=20, solver="ddim", eta=0.0) -> Figure:
-    """Chapters 1 and 12: one image, its latent, its copy, and the error of the copy."""
+    """Chapters 1 and 12: one image, its latent, its copy, and its error; with fresh noise the walk down is DDIM's."""
     frozen, image = _model(model), _images(domain)[:1]
     latent = ood.invert(frozen, image, t=t, steps=steps, solver=solver, **STEPS)
     noise = torch.Generator().manual_seed(0)
-    copy = ood.denoise(frozen, latent, t=t, steps=steps, solver=solver, eta=eta, generator=noise, **STEPS)
+    down = "ddim" if eta else solver  # the other rules are deterministic
+    copy = ood.denoise(frozen, latent, t=t, steps=steps, solver=down, eta=eta, generator=noise, **STEPS)
     error = float(ood.reconstruction_error(image, copy.clamp(-1, 1))[0])
     shown = [
         image[0],
