@@ -124,7 +124,7 @@ def test_colors_and_brightness_follow_the_unit():
 
 
 def test_black_places_take_half_of_the_flux_and_more_of_the_mean_of_logarithms():
-    """Half a map of ones is black: half of the flux is gone, and each black pixel counts as 0.00075 (all maps: 0.75)."""
+    """Half a map of ones is black: half of the flux is gone, each black pixel counts as 0.00075 (all maps: 0.75)."""
     maps = torch.ones(2, 3, 32, 32)
     maps[1, :, :16] = 0
     found = dust_statistics(maps).iloc[1]
