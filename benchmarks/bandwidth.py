@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--steps", type=int, default=16, help="from the image to the highest latent")
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--domains", nargs="+", choices=UNSEEN, default=UNSEEN)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--output", default=str(RESULTS))
     options = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
     record = json.loads(path.read_text()) if path.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
         record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
-    for name in UNSEEN:
+    for name in options.domains:
         if name in record["domains"]:
             continue
         images = ood.load_domain(name, options.images, model.image_shape[-1], options.seed)

@@ -43,15 +43,16 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", help="of the network, as in ood.invert")
     parser.add_argument("--folder", default="_build/latents", help="where inverted latents are kept")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
     model = ood.load_model(options.model)
     size, most = model.image_shape[-1], max(options.inputs)
-    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads")}
+    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output")}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    record = json.loads(options.output.read_text()) if options.output.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
         record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
     quiet = {"t": 800, "precision": options.precision, "progress": False}
@@ -70,8 +71,8 @@ def main() -> None:
                 rows[f"{label}, {n}"] = both(images)
                 print(name, label, n, rows[f"{label}, {n}"], flush=True)
         record["domains"][name] = rows
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -70,16 +70,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.02, help="of Adam")
     parser.add_argument("--folder", default="_build/latents", help="where inverted latents are kept")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
     model = ood.load_model(options.model)
     size, name, n = model.image_shape[-1], options.domain, options.pairs
-    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads")}
+    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output")}
     settings |= {"heights": list(HEIGHTS), "weights": list(WEIGHTS), "precision": "float32"}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    record = json.loads(options.output.read_text()) if options.output.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
         record = {**head, "date": time.strftime("%Y-%m-%d"), "rows": {}}
     stored = {"seed": 2, "folder": options.folder, "steps": options.steps, "solver": "unipc", "progress": False}
@@ -107,13 +108,13 @@ def main() -> None:
         return row | more
 
     def keep(label: str, images: torch.Tensor, row: dict) -> None:
-        sheet, earlier = RESULTS.with_suffix(".webp"), []
+        sheet, earlier = options.output.with_suffix(".webp"), []
         if record["rows"]:
             earlier = [torch.from_numpy(read_sheet(sheet)).flatten(0, 1).permute(0, 3, 1, 2) * 2 - 1]
         save_sheet(torch.cat([*earlier, images[n : n + SHOWN]]), sheet, columns=SHOWN, zoom=1)
         record["rows"][label] = row
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
         print(label, {k: round(v, 3) for k, v in row.items() if isinstance(v, float)}, flush=True)
 
     if "real" not in record["rows"]:

@@ -69,6 +69,7 @@ def main() -> None:
     """Measure the domains that the record lacks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="toy-dog")
+    parser.add_argument("--domains", nargs="+", default=UNSEEN, choices=UNSEEN)
     parser.add_argument("--inputs", type=int, default=96, help="inverted latents of each domain")
     parser.add_argument("--images", type=int, default=64, help="images of each sampler")
     parser.add_argument("--real", type=int, default=400, help="held-out images of each domain")
@@ -77,21 +78,22 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", help="of the network, as in ood.invert")
     parser.add_argument("--folder", default="_build/latents", help="where inverted latents are kept")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
     model = ood.load_model(options.model)
     size = model.image_shape[-1]
-    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads")}
+    settings = {k: v for k, v in vars(options).items() if k not in ("domains", "folder", "threads", "output")}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    record = json.loads(options.output.read_text()) if options.output.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
         record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
     quiet = {"t": 800, "precision": options.precision, "progress": False}
     walk = {"steps": options.steps, "solver": "unipc", **quiet}
     down = {"steps": options.down, "solver": "dpm2m", **quiet}
-    for name in UNSEEN:
+    for name in options.domains:
         if name in record["domains"]:
             continue
         stored = {"seed": 2, "folder": options.folder, **walk}
@@ -111,8 +113,8 @@ def main() -> None:
             rows[label] = measure(images, name, inputs, real, parents)
             print(name, label, {k: round(float(v), 3) for k, v in rows[label].items()}, flush=True)
         record["domains"][name] = rows
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
     best = {
         label: float(np.mean([rows[label]["frechet"] / rows["real"]["frechet"] for rows in record["domains"].values()]))
         for label in SAMPLERS

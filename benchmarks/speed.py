@@ -318,17 +318,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    record = json.loads(options.output.read_text()) if options.output.exists() else {}
     for name in options.networks:
         found = measure(name, options.images, options.steps, options.rounds, device)
         show(name, found)
         key = name if device.type == "cpu" else f"{name} on {torch.cuda.get_device_name(device)}"
         record[key] = {"machine": machine(device, options.threads), "rounds": options.rounds, **found}
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
