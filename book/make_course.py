@@ -74,9 +74,22 @@ def _graded(name: str, grade=False, solution=False, locked=False, points=None) -
     return {"nbgrader": told | ({"points": points} if grade else {})}
 
 
+WHAT = {"numref": "the figure", "prf:ref": "the statement", "ref": "the part", "eq": "the equation", "doc": "the page"}
+
+
 def _plain(text: str) -> str:
-    """Return Markdown without roles of the book: a reference becomes its words."""
-    return re.sub(r"\{[\w:]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]*))`", lambda found: found[1] or f"`{found[2]}`", text)
+    """Return Markdown without roles of the book: a reference becomes its words, or its name in the book."""
+
+    def words(found: re.Match) -> str:
+        role, title, target = found[1], found[2], found[3]
+        if title and "%s" not in title:
+            return title
+        name = (target or found[4]).rpartition("/")[2]
+        return (
+            f"{WHAT[role]} `{name}` of the book" if role in WHAT else f"`{name}`" if role.startswith("cite") else name
+        )
+
+    return re.sub(r"\{([\w:]+)\}`(?:([^`<]+?)\s*<([^`>]*)>|([^`]*))`", words, text)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The course's notebooks, as nbgrader reads them."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +12,10 @@ import pytest
 from nbgrader.nbgraderformat import MetadataValidator
 
 ROOT = Path(__file__).resolve().parents[2]
+
+spec = importlib.util.spec_from_file_location("make_course", ROOT / "book" / "make_course.py")
+program = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(program)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,20 @@ def test_every_notebook_is_valid_and_students_get_no_solution(course):
         assert ("BEGIN SOLUTION" in text) == (path.parent.name == "instructor")
     student, instructor = ((course / who / "04_separability.ipynb").read_text() for who in ("student", "instructor"))
     assert "196_608 / 30**2" in instructor and "196_608 / 30**2" not in student
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("See {numref}`fig-nfe`.", "See the figure `fig-nfe` of the book."),
+        ("See {numref}`Fig. %s <fig-nfe>`.", "See the figure `fig-nfe` of the book."),
+        ("{ref}`the last one <ex-a>`, {prf:ref}`prop-b`", "the last one, the statement `prop-b` of the book"),
+        ("{term}`latent`, {doc}`../book/claims`, `code`", "latent, the page `claims` of the book, `code`"),
+        ("{cite:t}`song2021ddim`", "`song2021ddim`"),
+    ],
+)
+def test_a_reference_becomes_words(written, read):
+    assert program._plain(written) == read
 
 
 @pytest.mark.slow
