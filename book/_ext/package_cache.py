@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 PREFIX = ".jupyter_cache-"
-IGNORED = {".pyc", ".pt"}  # byte code; checkpoints of a training run
+IGNORED = {".pyc", ".pt", ".md"}  # byte code; checkpoints of a training run; exercises, which no chapter runs
 
 
 def fingerprint(root: Path) -> str:
