@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 import ood_helpers as ood
 
-from .. import theory
+from .. import astro, theory
 from . import figures
 from .shared import SEED, record
 
@@ -175,7 +175,7 @@ def between(model="toy-dog", domain="church", way="arc", weight=0.5) -> Figure:
     frozen, (a, b) = _model(model), _images(domain)[:2]
     pair = _latents(model, domain)
     new = (ood.slerp if way == "arc" else ood.lerp)(pair[:1], pair[1:], weight)
-    image = ood.denoise(frozen, new, t=800, steps=12, solver="unipc", **STEPS)[0].clamp(-1, 1)
+    image = ood.denoise(frozen, new, t=800, steps=20, solver="dpm2m", **STEPS)[0].clamp(-1, 1)  # see `shared.DOWN`
     off = [float(ood.reconstruction_error(parent[None], image[None])[0]) for parent in (a, b)]
     nearer = f"nearer to the {'left' if off[0] < off[1] else 'right'} one"
     return figures.picture_grid({domain: [a, image, b]}, ("parent", f"{way}, {nearer}", "parent"), width=6)
@@ -223,11 +223,15 @@ def budget(target="church", judge="kernel") -> Figure:
     return figures.curves(curves, xlabel="budget / inversion", ylabel=ylabel, legend="outside").figure
 
 
-def floor(domain="galaxy", floor=0.001) -> Figure:
-    """Chapter 8: logarithms of pixels above a floor, given as a share of the mean; the floor moves their mean."""
-    pixels = (_images(domain).mean(1).flatten() + 1).numpy() / 2
-    logs = np.log10(np.maximum(pixels, floor * pixels.mean()))
-    figure, (ax,) = figures.panels(1)
-    figures.histograms({domain: logs}, ax=ax, xlabel="log10 of a pixel", legend=False)
-    ax.set_title(f"mean of the logarithms {logs.mean():.2f}; mean light {pixels.mean():.3f} with any floor")
-    return figure
+def dark_sky(softening=0.05, darker=5) -> Figure:
+    """Chapter 8: a field whose picture comes out some gray levels too dark, and the median light then measured."""
+    flux = torch.from_numpy(ood.dust_maps(range(1), 64, 2))
+    stretch = astro.fit_stretch(flux, kind="per-band", softening=softening)
+    picture = astro.to_images(flux, stretch)
+    dark = (picture - darker / 127.5).clamp(-1, 1)
+    light = [x[0].flatten(1).median(1).values for x in (astro.to_flux(dark, stretch), flux)]
+    columns = [f"{b:g} µm: {s:.0%}" for b, s in zip(astro.BANDS, light[0] / light[1], strict=True)]
+    others = torch.arange(3)[:, None] != torch.arange(3)
+    rows = {"true": picture, f"{darker} levels darker": dark}
+    rows = {label: x.repeat(3, 1, 1, 1).masked_fill(others[..., None, None], -1) for label, x in rows.items()}
+    return figures.picture_grid(rows, columns, width=6)

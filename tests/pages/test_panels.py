@@ -18,7 +18,7 @@ FIRST = {
     "schedule": {},
     "workload": {},
     "budget": {},
-    "floor": {},
+    "dark_sky": {},
 }
 
 
