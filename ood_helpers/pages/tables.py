@@ -38,7 +38,8 @@ def budgets(record: Mapping, pair: str, key: str = "kernel", digits: int = 3) ->
     """Show what each method reached with each budget, as mean and range over repetitions.
 
     ``record`` is what ``benchmarks/tuning_curves.py`` keeps, ``pair`` such as "toy-dog church"; budgets are multiples
-    of what the inversion of the same images takes. Sampling, which trains nothing, stands at 1.
+    of what the inversion of the same images takes, or the paper's 5,000 steps. Sampling, which trains nothing, stands
+    at 1.
     """
     found: dict[str, dict[float, list[float]]] = {}
     for name, run in record["runs"].items():
@@ -50,7 +51,9 @@ def budgets(record: Mapping, pair: str, key: str = "kernel", digits: int = 3) ->
         for label, of_factor in found.items()
     }
     frame = _frame(rows)
-    return frame[sorted(frame)].rename(columns="{:g} times".format).fillna(NOTHING)
+    return (
+        frame[sorted(frame)].rename(columns=lambda f: f"{f:,.0f} steps" if f > 1000 else f"{f:g} times").fillna(NOTHING)
+    )
 
 
 def _range(values: Sequence[float], digits: int) -> str:
