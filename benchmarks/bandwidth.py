@@ -51,13 +51,13 @@ def main() -> None:
         images = ood.load_domain(name, options.images, model.image_shape[-1], options.seed)
         walk = {"heights": HEIGHTS, "etas": ETAS, "steps": options.steps, "precision": "float32", "progress": False}
         found = ood.bandwidth(model, images, "dog", name, **walk)
+        path.parent.mkdir(parents=True, exist_ok=True)
         sheet = path.with_suffix(".webp")
         earlier = []
         if record["domains"]:
             earlier = [torch.from_numpy(read_sheet(sheet)).flatten(0, 1).permute(0, 3, 1, 2) * 2 - 1]
         save_sheet(torch.cat([*earlier, found.example.flatten(0, 1)]), sheet, columns=len(ETAS), zoom=1)
         record["domains"][name] = {"errors": found.errors.round(5).tolist(), "odds": found.odds.round(5).tolist()}
-        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(record) + "\n")
         print(name, "B(t):", found.largest_eta().round(2).tolist(), flush=True)
 
