@@ -34,7 +34,7 @@ NO_NUMBERS = {
     "blur": lambda v: ood.edge_similarity(X, X, blur=v),
     "weight": lambda v: ood.sample_latents(Z, 2, "interpolate", weight=v),
     "weight of slerp": lambda v: ood.slerp(Z, Z, v),
-    "share": lambda v: ood.sample_latents(Z, 2, share=v),
+    "share": lambda v: ood.sample_latents(Z, 2, "centered", share=v),
     "grid": lambda v: ood.invert(MODEL, X, grid=[v, 9], progress=False),
 }
 
@@ -250,7 +250,9 @@ def test_a_map_is_written_as_it_was_meant_or_not_at_all(tmp_path):
 
 
 def test_equal_latents_have_the_one_that_they_are_for_a_neighbor():
-    found = ood.sample_latents(torch.ones(5, 3, 8, 8), 2, neighbors=2, generator=torch.Generator().manual_seed(0))
+    found = ood.sample_latents(
+        torch.ones(5, 3, 8, 8), 2, "centered", neighbors=2, generator=torch.Generator().manual_seed(0)
+    )
     assert torch.equal(found, torch.ones(2, 3, 8, 8))
 
 
@@ -260,7 +262,7 @@ def test_other_float_types_are_taken(kind):
     assert ood.geometry(z).radius.mean == pytest.approx(ood.geometry(Z).radius.mean, rel=few)
     assert ood.separability(z, z, permutations=0).accuracy == ood.separability(Z, Z, permutations=0).accuracy
     near = {"neighbors": 3, "generator": torch.Generator().manual_seed(0)}
-    assert ood.sample_latents(z, 2, **near).dtype == kind
+    assert ood.sample_latents(z, 2, "centered", **near).dtype == kind
     assert ood.transfer(Z, z, Z).dtype == torch.float32 and ood.transfer(z, Z, Z).dtype == kind
     latents = ood.invert(MODEL, X.to(kind), **WALK)
     assert latents.dtype == kind
