@@ -200,12 +200,18 @@ def workload(images=1_000, size=256, steps=50, network=500e9, device=40e12) -> F
 
     ``network`` is the operations of one evaluation, ``device`` those that a machine really does in a second.
     """
-    hours = 2 * images * steps * network / device / 3600
-    room = images * 3 * size**2 * 4 / 1e9
-    figure, (left, right) = figures.panels(2, height=2.4)
-    for ax, value, unit in ((left, hours, "hours"), (right, room, "GB of latents")):
-        ax.barh([""], [value])
-        ax.set(xlabel=unit, title=f"{value:.3g} {unit}")
+    counts, sides = np.array([20, 50, 100, 250, 1000]), np.array([64, 128, 256, 512])
+    cost, room = 2 * images * network / device / 3600, images * 3 * 4 / 1e9  # hours a step, GB a pixel
+    figure, (left, right) = figures.panels(2)
+    for ax, x, y, here, unit in (
+        (left, counts, cost * counts, steps, "hours"),
+        (right, sides, room * sides**2, size, "GB of latents"),
+    ):
+        xlabel = "steps" if ax is left else "pixels on a side"
+        figures.curves({unit: (x, y)}, xlabel=xlabel, ylabel=unit, ax=ax, legend=None)
+        ax.axvline(here, color="0.4", linestyle="--", linewidth=1.2)
+    left.set_title(f"{steps} steps: {cost * steps:.3g} hours")
+    right.set_title(f"{size} pixels: {room * size**2:.3g} GB")
     return figure
 
 
