@@ -15,7 +15,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install book course slides figures print launch announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
+.PHONY: help install book runtime course slides figures print launch announce test test-avx2 coverage gpu-check lab lint format check-site lock clean
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
@@ -55,11 +55,15 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 # Warnings are errors, missing references too; but only once all pages are built.
-book: announce $(STAMP)
+book: announce $(STAMP) runtime
 	@rm -f _build/failures.txt
 	@$(BIN)/jupyter-book build . -n -W --keep-going || { \
 	  if [ -f _build/failures.txt ]; then cat _build/failures.txt >&2; fi; exit 1; }
 	@echo "Done. Open $(CURDIR)/_build/html/index.html"
+
+# What runs networks in a page; where it cannot be had, the book is built without.
+runtime: $(STAMP)
+	@$(BIN)/python book/get_runtime.py
 
 course: $(STAMP)
 	$(BIN)/python book/make_course.py

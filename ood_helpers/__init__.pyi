@@ -108,6 +108,7 @@ from .models.frozen import FrozenModel as FrozenModel
 from .models.frozen import NetworkPredictor as NetworkPredictor
 from .models.frozen import Predictor as Predictor
 from .models.frozen import fingerprint as fingerprint
+from .models.export import export_onnx as export_onnx
 from .models.frozen import network_of as network_of
 from .models.loading import freeze as freeze
 from .models.loading import list_models as list_models

@@ -1,4 +1,4 @@
-"""The command line: fetch public images; train a model; invert, sample and study a domain; make the paper's tables."""
+"""The command line: fetch public images; train or export a model; invert, sample and study a domain; make the paper's tables."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ COMMANDS = {  # what each does, in short and at length; how it is called; an exa
         "Those of real images (real-hand, real-apple, real-scorer) need the --folder where `data` has put the sets.",
         "MODEL --output FOLDER",
         "toy-dog --output runs/short --steps 300",
+    ),
+    "export": (
+        "write a model as an ONNX file, for programs without torch",
+        "Writes the network with its weights in half precision, and checks with onnxruntime that it computes what torch "
+        "does. Inputs are x and t, the output is eps, for one image or --batch of them; `domain-scorer` and "
+        "`real-scorer` map images to scores. Needs `pip install 'ood-helpers[onnx]'`.",
+        "NAME --output FILE",
+        "toy-dog --output toy-dog.onnx",
     ),
     "invert": (
         "invert images of a domain into a store of latents",
@@ -140,8 +148,20 @@ def _train_options(command: argparse.ArgumentParser, _: str) -> None:
     add("--threads", type=int, help="processor threads, by default torch's choice")
 
 
+def _export_options(command: argparse.ArgumentParser, _: str) -> None:
+    add = command.add_argument
+    add("model", metavar="NAME", help="shipped name, folder or hub id of a model; or domain-scorer, real-scorer")
+    add("--output", type=Path, required=True, help="file to write")
+    add("--weights", choices=("float16", "float32"), default="float16", help="how they are kept (default: %(default)s)")
+    add("--batch", type=int, default=1, help="images that one call takes (default: %(default)s)")
+
+
 PAPER = {"t": 999, "steps": 80, "images": 1000}  # latents at T and N of the paper, and the steps of its released code
-ALONE = {"data": _data_options, "train": _train_options}  # commands that are no work for many processes
+ALONE = {
+    "data": _data_options,
+    "train": _train_options,
+    "export": _export_options,
+}  # commands that are no work for many processes
 
 
 def _study_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -210,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     kept = "what is done is kept, and the same command goes on"
     try:
-        {"data": _data, "train": _train}.get(options.command, _study)(options)
+        {"data": _data, "train": _train, "export": _export}.get(options.command, _study)(options)
         return 0
     except KeyboardInterrupt:
         print(f"interrupted; {kept}", file=sys.stderr)
@@ -261,6 +281,16 @@ def _train(options: argparse.Namespace) -> None:
     else:
         folder = train(options.model, options.output, device=options.device, **changes)
         print(f"saved {folder}; use it by ood.load_model({str(folder)!r})")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from . import DOMAIN_SCORER, REAL_SCORER, export_onnx, load_model, load_scorer
+
+    scorers = {folder.name: folder for folder in (DOMAIN_SCORER, REAL_SCORER)}
+    scorer = scorers.get(options.model)
+    network = load_model(options.model, device="cpu") if scorer is None else load_scorer(scorer)
+    file = export_onnx(network, options.output, weights=options.weights, batch=options.batch)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, computes what torch does to within 1e-4")
 
 
 def _study(options: argparse.Namespace) -> None:
