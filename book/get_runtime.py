@@ -2,8 +2,8 @@
 
     python book/get_runtime.py          into the environment, where a build of the book looks for them
 
-The archive (33 MB) comes by npm where there is one, so that its settings count, else from the npm registry itself. Without
-a network nothing is left behind and the book is built all the same, with still pictures in the places of its panels.
+The archive (33 MB) comes by npm where there is one, so that its settings count, else from the npm registry itself.
+Without a network nothing is left behind, and the book is built all the same, with still pictures in place of panels.
 
 To update: set VERSION, and INTEGRITY to what `npm view onnxruntime-web@VERSION dist.integrity` prints; then run
 `make book check-site`, whose tests walk in a browser beside the package.

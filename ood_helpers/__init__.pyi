@@ -103,12 +103,12 @@ from .latents.store import LatentStore as LatentStore
 from .models.closed_form import data_model as data_model
 from .models.closed_form import gaussian_model as gaussian_model
 from .models.closed_form import mixture_model as mixture_model
+from .models.export import export_onnx as export_onnx
 from .models.frozen import CountedModel as CountedModel
 from .models.frozen import FrozenModel as FrozenModel
 from .models.frozen import NetworkPredictor as NetworkPredictor
 from .models.frozen import Predictor as Predictor
 from .models.frozen import fingerprint as fingerprint
-from .models.export import export_onnx as export_onnx
 from .models.frozen import network_of as network_of
 from .models.loading import freeze as freeze
 from .models.loading import list_models as list_models

@@ -1,4 +1,4 @@
-"""The command line: fetch public images; train or export a model; invert, sample and study a domain; make the paper's tables."""
+"""The command line: fetch public images; train or export a model; study a domain; make the paper's tables."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ COMMANDS = {  # what each does, in short and at length; how it is called; an exa
     ),
     "export": (
         "write a model as an ONNX file, for programs without torch",
-        "Writes the network with its weights in half precision, and checks with onnxruntime that it computes what torch "
-        "does. Inputs are x and t, the output is eps, for one image or --batch of them; `domain-scorer` and "
+        "Writes the network with its weights in half precision, and checks with onnxruntime that it computes what "
+        "torch does. Inputs are x and t, the output is eps, for one image or --batch of them; `domain-scorer` and "
         "`real-scorer` map images to scores. Needs `pip install 'ood-helpers[onnx]'`.",
         "NAME --output FILE",
         "toy-dog --output toy-dog.onnx",

@@ -5,10 +5,11 @@
     :still:
     ```
 
-Kinds are `walk`, `noise` and `between` (book/_static/laboratory/laboratory.js). With the option `still` a picture of what
-the panel shows stands in its place until a reader presses Start; without, only the button. What the panels load is
+Kinds are `walk`, `noise` and `between` (book/_static/laboratory/laboratory.js). With the option `still` a picture of
+what the panel shows stands in its place until a reader presses Start; without, only the button. What the panels load is
 packed by `book/make_laboratory.py` once the chapters have run, and again when the package changes; the directive
-`laboratory-sizes` shows how much that is. Where onnxruntime-web could not be fetched (`book/get_runtime.py`), the picture stays, and a sentence says why.
+`laboratory-sizes` shows how much that is. Where onnxruntime-web could not be fetched (`book/get_runtime.py`), the
+picture stays, and a sentence says why.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ WITHOUT = "To run the model here, a browser needs scripts and WebAssembly."
 ABSENT = "This copy of the book was built without onnxruntime-web, so the model cannot run in this page."
 
 
-class panel(nodes.General, nodes.Element):  # noqa: N801 (docutils names its nodes so)
+class panel(nodes.General, nodes.Element):
     """Where a panel stands: its kind, the domain it begins with, whether a picture holds its place."""
 
 
-class sizes(nodes.General, nodes.Element):  # noqa: N801
+class sizes(nodes.General, nodes.Element):
     """Where the table stands of what panels load."""
 
 
