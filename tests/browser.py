@@ -21,10 +21,10 @@ FLAGS = (
 class Browser:
     """One page of a new browser; `asked` has the address of every request that it made."""
 
-    def __init__(self, width=1280, height=900, *, touch=False):
+    def __init__(self, width=1280, height=900):
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         flags = [*FLAGS.split(), f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}"]
-        self._process = subprocess.Popen([CHROMIUM, *flags, "about:blank"], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([CHROMIUM, *flags, "about:blank"], stderr=subprocess.DEVNULL)
         told = Path(self._profile.name) / "DevToolsActivePort"
         end = time.monotonic() + 60
         while not told.exists() or len(told.read_text().split()) < 2:
@@ -45,8 +45,8 @@ class Browser:
 
     def __exit__(self, *_):
         self._socket.close()
-        self._process.terminate()
-        self._process.wait(30)
+        self.process.terminate()
+        self.process.wait(30)
         self._profile.cleanup()
 
     def call(self, method, **parameters):

@@ -68,8 +68,8 @@ def morphology(maps: np.ndarray | torch.Tensor, *, isophote: float = 0.005) -> p
     -------
     DataFrame
         ``concentration``: ``5 log10(r80 / r20)``, of the radii that hold 80 % and 20 % of the light; 2.7 for an
-        exponential disc, more for an elliptical. ``asymmetry``: share of light that differs after half a turn, less
-        that of the sky. ``gini``: 0 if all pixels are alike, 1 if one has all light. ``m20``: log10 of the second
+        exponential disc, more for an elliptical. ``asymmetry``: summed differences after half a turn over the light,
+        less those of the sky. ``gini``: 0 if all pixels are alike, 1 if one has all light. ``m20``: log10 of the second
         moment of the brightest 20 % of the light over the total: the lower, the more central. ``ellipticity``: one
         minus the axis ratio, by moments. ``flag``: statmorph's verdict, 0 good, 1 suspect, 2 bad, 4 nothing could be
         measured; what it calls bad is NaN.

@@ -47,8 +47,8 @@ def load_domain(
     **options
         None is as not given. For a public set such as ``apples`` (`list_domains` of kind "sets") ``folder``, where it
         lies. For real images ``part``: "train" or "test", which share no pixel, or "all". For a folder, what its reader
-        has: for FITS files ``blank``, a float: brightness in MJy/sr of pixels without a measurement, for want of which
-        a map with such pixels in its central square is refused.
+        has: for FITS files ``blank``, a float: brightness in MJy/sr of new pixels without any measurement, for want of
+        which a map that has one is refused. New pixels with some measurement have the mean of these.
 
     Returns
     -------

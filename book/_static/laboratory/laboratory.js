@@ -236,9 +236,12 @@ const Laboratory = (() => {
   }
 
   const of = (z) => ({ radius: Walk.radius(z), neighbors: Walk.neighbors(z, SIDE) });
-  const row = (...parts) => element("div", { class: "row" }, ...parts.map((one) => one.row ?? one));
+  const row = (...parts) => element("div", { class: "line" }, ...parts.map((one) => one.row ?? one));
   const cost = () => `${spent.evaluations} evaluations, ${Math.round(spent.milliseconds / spent.evaluations)} ms each`;
   const reset = () => Object.assign(spent, { evaluations: 0, milliseconds: 0 });
+
+  // noise is wider than a picture: it is shown with less contrast, the noisier the less
+  const gain = (level) => 0.4 + 0.6 * Walk.scale(level);
 
   // a walk that is shown step by step
   async function shown(model, x, path, rule, going, panel, told, look) {
@@ -349,15 +352,16 @@ const Laboratory = (() => {
         const frozen = await predictor(model.value, panel.loaded), path = Walk.levels(frozen.table, t.value, steps.value, solver.value);
         const rule = Walk.RULES[solver.value];
         reset();
-        const look = (told) => (x) => (walking.show(x, told), table.show(of(x)));
-        const latent = await shown(frozen, image, path, rule, going, panel, "up", look("walking up"));
+        const look = (x, seen, level) => (walking.show(x, "walking up", gain(level)), table.show(of(x)));
+        const latent = await shown(frozen, image, path, rule, going, panel, "up", look);
         table.show(of(latent));
-        walking.show(latent, `latent, t = ${t.value}`);
+        walking.show(latent, `latent, t = ${t.value}`, gain(path.at(-1)));
         const down = (x, seen) => seen && back.show(seen, "copy, as guessed on the way");
         const copy = await shown(frozen, latent, path.slice().reverse(), rule, going, panel, "down", down);
         const error = Walk.error(copy.map((v) => Math.max(-1, Math.min(1, v))), image);
         back.show(copy, "copy");
-        off.show(copy.map((v, i) => v - image[i]), "error × 10", 10);
+        const plane = SIDE * SIDE, gap = (i) => [0, 1, 2].reduce((sum, c) => sum + Math.abs(copy[i + c * plane] - image[i + c * plane]), 0) / 3;
+        off.show(copy.map((_, i) => 1 - 10 * gap(i % plane)), "error × 10, dark where it is large");
         panel.say(`Mean absolute error ${error.toFixed(4)} on the scale from 0 to 1. ${cost()}.`);
       },
     };
@@ -390,11 +394,11 @@ const Laboratory = (() => {
         reset();
         image.show(x, `${other} ${choice.value + 1}`);
         if (!latents.has(key)) {
-          const look = (state) => (walking.show(state, "walking up"), table.show(of(state)));
+          const look = (state, seen, level) => (walking.show(state, "walking up", gain(level)), table.show(of(state)));
           latents.set(key, await shown(frozen, x, path, Walk.RULES[solver.value], going, panel, "up", look));
         }
         const latent = latents.get(key), draw = Walk.normals(seed);
-        walking.show(latent, `latent, t = ${t.value}`);
+        walking.show(latent, `latent, t = ${t.value}`, gain(path.at(-1)));
         table.show(of(latent));
         const down = eta.value ? Walk.levels(frozen.table, t.value, steps.value) : path;
         const rule = eta.value ? Walk.noisy(eta.value, () => draw(SIZE)) : Walk.RULES[solver.value];

@@ -9,7 +9,6 @@
 "use strict";
 
 const Walk = (() => {
-  const CLEAN = { t: -1, sigma: 0 };
   const scale = (level) => 1 / Math.sqrt(1 + level.sigma ** 2);
   const logit = (a) => Math.log(a / (1 - a));
 
@@ -179,7 +178,7 @@ const Walk = (() => {
     return (n) => Float32Array.from({ length: n }, one);
   }
 
-  return { CLEAN, RULES, alphaAt, levels, noisy, walk, lerp, slerp, centered, error, radius, angle, neighbors, normals };
+  return { RULES, scale, alphaAt, levels, noisy, walk, lerp, slerp, centered, error, radius, angle, neighbors, normals };
 })();
 
 globalThis.Walk = Walk; // for other scripts, and for the test
