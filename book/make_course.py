@@ -45,7 +45,8 @@ def notebook(
     Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
     minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
     """
-    told = TITLE.format(title=chapter.title, name=chapter.name, label=chapter.exercises[0].label)
+    linked = next(exercise.label for exercise in chapter.exercises if exercise.kind != "question")  # as in the book
+    told = TITLE.format(title=chapter.title, name=chapter.name, label=linked)
     cells = [
         v4.new_markdown_cell(told, id="title"),
         v4.new_code_cell(INSTALL, id="install"),

@@ -69,6 +69,7 @@ def test_every_exercise_shows_its_label_and_how_long_it_takes(course):
     cells = {cell.id: cell.source for cell in nbformat.read(course / "student/04_separability.ipynb", 4).cells}
     assert "*Question, 1 minute:* `ex-q-floor`" in cells["ex-q-floor"]
     assert "*Proof, 15 minutes:* `ex-tilt`" in cells["ex-tilt"]
+    assert "`notebooks/04_separability.html#ex-many`" in cells["title"]
 
 
 @pytest.mark.parametrize(
