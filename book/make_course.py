@@ -1,4 +1,8 @@
-"""Write notebooks of exercises, for students with stubs and for instructors with solutions: `make course`."""
+"""Write notebooks of exercises: `make course`.
+
+`student` has stubs, `instructor` solutions, explanations and two problems more. `source` is for nbgrader: the same
+without the explanations of code, which it could not take out of what it releases to students.
+"""
 
 from __future__ import annotations
 
@@ -22,29 +26,44 @@ except ImportError:
 """
 
 
-def notebook(chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool = False) -> nbformat.NotebookNode:
+TITLE = """# Exercises: {title}
+
+Fill in every `...`, write each function that raises `NotImplementedError`, and run the cell below it: it says what is
+wrong. Other answers are in words, in place of *Your answer.*
+
+A name such as `{label}` is the end of an address in the book: `notebooks/{name}.html#{label}`.
+That of an equation begins with `equation-`."""
+
+
+def notebook(
+    chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool = False, explained: bool = True
+) -> nbformat.NotebookNode:
     """Return a notebook of exercises that nbgrader can read: for students with stubs, or ``solved`` for instructors.
+
+    ``explained`` adds to each solution in code a cell that explains it; nbgrader would release it to students.
 
     Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
     minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
     """
-    how = "Fill in every `...`, and run the cell below it: it says what is wrong."
+    linked = next(exercise.label for exercise in chapter.exercises if exercise.kind != "question")  # as in the book
+    told = TITLE.format(title=chapter.title, name=chapter.name, label=linked)
     cells = [
-        v4.new_markdown_cell(f"# Exercises: {chapter.title}\n\n{how}", id="title"),
+        v4.new_markdown_cell(told, id="title"),
         v4.new_code_cell(INSTALL, id="install"),
         v4.new_code_cell(f"from ood_helpers import pages\n\n{chapter.setup}".rstrip(), id="setup"),
     ]
     for exercise in chapter.exercises:
-        cells += _cells(exercise, solved)
+        cells += _cells(exercise, solved, explained)
     for exercise in problems:
-        cells += _cells(exercise, solved, checked=False)
+        cells += _cells(exercise, solved, explained, checked=False)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
-def _cells(exercise: Exercise, solved: bool, checked: bool = True) -> Iterator[nbformat.NotebookNode]:
+def _cells(exercise: Exercise, solved: bool, explained: bool, checked: bool = True) -> Iterator[nbformat.NotebookNode]:
     label, points = exercise.label, max(1, round(exercise.minutes / 5))
-    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {exercise.minutes} minutes.*\n{exercise.question}"
+    length = f"{exercise.minutes} minute" + "s" * (exercise.minutes != 1)
+    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {length}:* `{label}`\n\n{exercise.question}"
     yield v4.new_markdown_cell(_plain(told), id=label)
     if not exercise.stub:
         answer = _plain(exercise.explanation) if solved else "*Your answer.*"
@@ -58,7 +77,7 @@ def _cells(exercise: Exercise, solved: bool, checked: bool = True) -> Iterator[n
         given = ", ".join(f"{name}={name}" for name in exercise.names)
         metadata = _graded(f"{label}-check", grade=True, points=points, locked=True)
         yield v4.new_code_cell(f'assert pages.check("{label}", {given})', id=f"{label}-check", metadata=metadata)
-    if solved:
+    if solved and explained:
         yield v4.new_markdown_cell(_plain(exercise.explanation), id=f"{label}-why")
 
 
@@ -93,7 +112,7 @@ def _plain(text: str) -> str:
 
 
 def main() -> None:
-    """Write both sets, one notebook a chapter."""
+    """Write the three sets, one notebook a chapter."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "_build" / "course")
     folder = parser.parse_args().output
@@ -104,11 +123,12 @@ def main() -> None:
         sets = {
             "student": notebook(chapter),
             "instructor": notebook(chapter, problems, solved=True),
+            f"source/{chapter.name}": notebook(chapter, problems, solved=True, explained=False),
         }
         for who, book in sets.items():
             (folder / who).mkdir(parents=True, exist_ok=True)
             nbformat.write(book, folder / who / f"{chapter.name}.ipynb")
-    print(f"{folder}: student/ and instructor/, {len(made)} notebooks each")
+    print(f"{folder}: student/, instructor/ and source/ (for nbgrader), {len(made)} notebooks each")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ body { font: 10.5pt/1.45 Georgia, serif; color: #111; max-width: 48rem; margin: 
 h1, h2, h3, .admonition-title, figcaption, table { font-family: Helvetica, Arial, sans-serif; }
 article { break-before: page; }
 article:first-of-type { break-before: auto; }
-h1, h2, h3 { break-after: avoid; }
-figure, table, .admonition-title { break-inside: avoid; }
+h1, h2, h3, .admonition-title { break-after: avoid; }
+figure, table, tr, .admonition-title, .citation { break-inside: avoid; }
 figure { margin: 1em 0; }
 img { max-width: 100%; height: auto; }
 figcaption { font-size: 8.5pt; }
@@ -47,6 +47,10 @@ table { border-collapse: collapse; font-size: 7.8pt; margin: 0.8em 0; max-width:
 th, td { border-bottom: 0.5pt solid #999; padding: 0.15em 0.5em; text-align: left; vertical-align: top; }
 .admonition { border-left: 2pt solid #0173b2; padding: 0.2em 0.8em; margin: 0.8em 0; }
 .admonition-title { font-weight: bold; }
+.admonition-title::before, .admonition-title::after { content: none !important; }  /* signs of a font of the site */
+.eqno, .citation .label { float: left; margin-right: 1em; }
+.eqno { float: right; }
+.citation p { margin: 0.4em 0; }
 a { color: inherit; }
 """
 

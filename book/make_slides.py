@@ -1,12 +1,14 @@
 """Make slides of the built book: `make slides` writes `_build/html/slides`, for reveal.js, which needs no network.
 
-A chapter's slides are its question, its lemmas, figures and tables under their headings, its questions with answers,
-its verdicts and its take-away. Figures keep their captions and alternative texts.
+A chapter's slides are its question, its lemmas, numbered equations, figures and tables under their headings, its
+questions with answers, its verdicts and its take-away. Figures keep their captions and alternative texts; a table or an
+equation has the paragraph that stands before it, if that is short.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from collections.abc import Iterator
 from html import escape
@@ -18,6 +20,8 @@ from bs4 import BeautifulSoup, Tag
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 LEFT_OUT = {"Try it", "Questions", "Exercises", "What holds and what does not", "Take away"}
 ROWS = 4  # of claims on a slide
+SHORT = 450  # letters of a paragraph that still fits below a table
+LONG = 90  # letters of a heading that takes more than two lines at full size
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -44,13 +48,16 @@ PAGE = """<!doctype html>
 
 STYLE = """.reveal { font-size: 26px; }
 .reveal .slides section { text-align: left; padding: 24px 40px; box-sizing: border-box; }
-.reveal h1, .reveal h2 { text-transform: none; font-size: 1.5em; line-height: 1.2; margin: 0 0 0.5em; }
+.reveal h1, .reveal h2 { text-transform: none; font-size: 1.4em; line-height: 1.2; margin: 0 0 0.5em; }
+.reveal h2.long { font-size: 1.1em; }
 .reveal figure { margin: 0; text-align: center; }
-.reveal figure img { max-height: 440px; max-width: 100%; margin: 0; }
+.reveal figure img { width: 100%; max-width: 100%; height: 430px; max-height: none; object-fit: contain; margin: 0; }
 .reveal figcaption { font-size: 0.72em; text-align: left; margin-top: 0.6em; color: #333; }
 .reveal table { font-size: 0.75em; margin: 0 auto; }
-.reveal table.claims { font-size: 0.62em; }
+.reveal table.claims { font-size: 0.8em; }
 .reveal table.claims td { vertical-align: top; }
+.reveal .told { font-size: 0.8em; color: #333; margin: 0.8em 0 0; }
+.reveal .eqno { float: right; }
 .reveal li { margin-bottom: 0.5em; }
 .reveal .part { font-size: 0.6em; color: #555; margin: 0 0 0.6em; }
 .reveal .slides a { color: inherit; text-decoration: none; }
@@ -111,15 +118,32 @@ def _slide(tag: Tag, heading: str) -> Iterator[str]:
     part = f'<p class="part">{escape(heading)}</p>\n'
     classes = set(tag.get("class", ()))
     if tag.name == "figure" and tag.find("img"):
-        first, _, rest = _text(tag.find(class_="caption-text")).partition(". ")
+        first, rest = _sentence(_text(tag.find(class_="caption-text")))
         picture = copy.copy(tag.img)
-        yield f"{part}<h2>{escape(first)}</h2>\n<figure>{picture}<figcaption>{escape(rest)}</figcaption></figure>"
+        long = ' class="long"' if len(first) > LONG else ""
+        yield f"{part}<h2{long}>{escape(first)}</h2>\n<figure>{picture}<figcaption>{escape(rest)}</figcaption></figure>"
     elif "proof" in classes and "admonition" in classes and tag.get("id") != "proof":
         title = tag.find(class_="admonition-title")
         body = "".join(str(child) for child in tag.children if child is not title)
         yield f"{part}<h2>{title.decode_contents()}</h2>\n{body}"
     elif tag.name == "table" and "dataframe" in classes and len(tag.select("tbody tr")) <= 12:
-        yield f"<h2>{escape(heading)}</h2>\n{tag}"
+        yield f"<h2>{escape(heading)}</h2>\n{tag}\n{_before(tag.find_parent(class_='cell') or tag)}"
+    elif "math" in classes and tag.get("id") and not tag.find_parent(class_="proof"):
+        yield f"<h2>{escape(heading)}</h2>\n{_before(tag)}\n{tag}"
+
+
+def _sentence(text: str) -> tuple[str, str]:
+    """Return the first sentence of a caption, without its full stop, and the rest; "Fig. 8" is one word."""
+    first, *rest = re.split(r"(?<!\bFig)(?<!\bSec)(?<!\bEq)\.\s", text, maxsplit=1)
+    return first.rstrip("."), "".join(rest)
+
+
+def _before(tag: Tag) -> str:
+    """Return the paragraph before a table or an equation, if there is one and it is short."""
+    above = tag.find_previous_sibling()
+    if above is None or above.name != "p" or len(_text(above)) > SHORT:
+        return ""
+    return f'<p class="told">{above.decode_contents()}</p>'
 
 
 def _question(tag: Tag) -> str:

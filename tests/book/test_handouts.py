@@ -26,8 +26,11 @@ PAGE = """<article><h1>A chapter<a class="headerlink">#</a></h1><p><b>The questi
 <div class="proof lemma admonition" id="lem"><p class="admonition-title">Lemma 1</p><p>So it is.</p></div>
 <div class="proof admonition" id="proof"><p>A long proof.</p></div>
 <figure id="fig-a"><img alt="A disc" src="../_images/a.png"/>
-<figcaption><p><span class="caption-number">Fig. 1</span><span class="caption-text">A disc is round. It rolls.</span>
-</p></figcaption></figure>
+<figcaption><p><span class="caption-number">Fig. 1</span><span class="caption-text">A disc (Fig. 2 of others) is round.
+It rolls.</span></p></figcaption></figure>
+<p>So we have</p><div class="math notranslate" id="equation-eq-a">1 = 1</div>
+<p>Each row is a disc.</p><div class="cell"><div class="cell_input">code</div>
+<table class="dataframe"><tbody><tr><td>3</td></tr></tbody></table></div>
 </section><section><h2>Questions</h2>
 <div class="question admonition"><p class="admonition-title">Really?</p><p>a. Yes</p></div>
 <div class="dropdown admonition"><p class="admonition-title">Answer</p><p>It is.</p></div>
@@ -40,11 +43,13 @@ def test_slides_are_the_lemmas_figures_questions_and_take_away_of_a_page():
     assert words == [
         "A chapter The question. Why?",
         "A lemma Lemma 1 So it is.",
-        "A lemma A disc is round It rolls.",
+        "A lemma A disc (Fig. 2 of others) is round It rolls.",
+        "A lemma So we have 1 = 1",
+        "A lemma 3 Each row is a disc.",
         "Really? a. Yes It is.",
         "Take away That. One",
     ]
-    assert 'alt="A disc"' in slides[2] and 'class="fragment"' in slides[3]
+    assert 'alt="A disc"' in slides[2] and 'class="fragment"' in slides[5]
 
 
 def test_addresses_on_the_page_of_all_pages_lead_within_it_or_to_the_site():
