@@ -77,11 +77,11 @@ def test_the_core_knows_no_satellite():
             assert {room for _, room, _, _ in rooms_of(path)} <= {*FOUNDATION, *CORE}, path
 
 
-@pytest.mark.parametrize(("rooms", "most"), [(CORE, 5700), (SATELLITES, 7300)])
+@pytest.mark.parametrize(("rooms", "most"), [(CORE, 5850), (SATELLITES, 7350)])
 def test_the_house_stays_small(rooms, most):
     """What no chapter, command or claim needs goes, before something new comes.
 
-    Of the core 550 lines are the public sets, and 190 what others have found since the paper: exact inversion, noise in
+    Of the core 550 lines are the public sets, 140 the export for other programs, and 190 what others have found since the paper: exact inversion, noise in
     place of the first steps, networks that predict something else, corrected combinations. Of the satellites 420 are
     exercises that check themselves and panels, 180 every row of the paper's Table 1, and 200 claims measured again.
     """
