@@ -18,13 +18,6 @@ from ood_helpers.pages.course import KINDS, Chapter, Exercise, chapters, read_ch
 BOOK = Path(__file__).parent
 PROBLEMS = BOOK / "problems"  # what the book does not show
 
-HOW = """\
-Replace every `...` and every `raise NotImplementedError` by your answer, and run the cell below it.
-It says what is wrong. An `AssertionError` under that only means: not right yet.
-Answers in words are not checked; the book has solutions to all exercises.
-
-Chapters, figures (Fig. 3), equations (Eq. 3) and propositions are those of the book, `_build/html/index.html`.
-*The chapter's notebook* is `notebooks/{name}.ipynb`."""
 
 INSTALL = """try:
     import ood_helpers
@@ -33,15 +26,24 @@ except ImportError:
 """
 
 
+TITLE = """# Exercises: {title}
+
+Replace every `...`, write each function that raises `NotImplementedError`, and run the cell below it: it says what is
+wrong. An `AssertionError` under that only means: not right yet. Other answers are in words, in place of *Your answer.*
+
+Chapters, figures (Fig. 3), equations (Eq. 3) and propositions are those of the book, `_build/html/index.html`. There,
+exercises have solutions, too. *The chapter's notebook* is `notebooks/{name}.ipynb`."""
+
+
 def notebook(chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool = False) -> nbformat.NotebookNode:
     """Return a notebook of exercises that nbgrader can read: for students with stubs, or ``solved`` for instructors.
 
     Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
     minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
     """
-    how = HOW.format(name=chapter.name)
+    told = TITLE.format(title=chapter.title, name=chapter.name)
     cells = [
-        v4.new_markdown_cell(f"# Exercises: {chapter.title}\n\n{how}", id="title"),
+        v4.new_markdown_cell(told, id="title"),
         v4.new_code_cell(INSTALL, id="install"),
         v4.new_code_cell(f"from ood_helpers import pages\n\n{chapter.setup}".rstrip(), id="setup"),
     ]
@@ -55,8 +57,8 @@ def notebook(chapter: Chapter, problems: Sequence[Exercise] = (), solved: bool =
 
 def _cells(exercise: Exercise, solved: bool, checked: bool = True) -> Iterator[nbformat.NotebookNode]:
     label, points = exercise.label, max(1, round(exercise.minutes / 5))
-    minutes = f"{exercise.minutes} minute{'s' if exercise.minutes > 1 else ''}"
-    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {minutes}.*\n\n{exercise.question}"
+    length = f"{exercise.minutes} minute" + "s" * (exercise.minutes != 1)
+    told = f"## {exercise.title}\n\n*{KINDS[exercise.kind]}, {length}:* `{label}`\n\n{exercise.question}"
     yield v4.new_markdown_cell(_plain(told), id=label)
     if not exercise.stub:
         answer = _plain(exercise.explanation) if solved else "*Your answer.*"
