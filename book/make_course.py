@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import v4
 
 from ood_helpers.pages.course import KINDS, Chapter, Exercise, chapters, read_chapter
 
-PROBLEMS = Path(__file__).with_name("problems")  # what the book does not show
+BOOK = Path(__file__).parent
+PROBLEMS = BOOK / "problems"  # what the book does not show
 
 
 INSTALL = """try:
@@ -28,11 +32,11 @@ except ImportError:
 
 TITLE = """# Exercises: {title}
 
-Fill in every `...`, write each function that raises `NotImplementedError`, and run the cell below it: it says what is
-wrong. Other answers are in words, in place of *Your answer.*
+Replace every `...`, write each function that raises `NotImplementedError`, and run the cell below it: it says what is
+wrong. An `AssertionError` under that only means: not right yet. Other answers are in words, in place of *Your answer.*
 
-A name such as `{label}` is the end of an address in the book: `notebooks/{name}.html#{label}`.
-That of an equation begins with `equation-`."""
+Chapters, figures (Fig. 3), equations (Eq. 3) and propositions are those of the book, `_build/html/index.html`. There,
+exercises have solutions, too. *The chapter's notebook* is `notebooks/{name}.ipynb`."""
 
 
 def notebook(
@@ -45,8 +49,7 @@ def notebook(
     Each exercise with a stub has a cell to fill in and a locked one that checks it, worth a point for each five
     minutes; each other one has a cell for words, which a person grades, as are ``problems``, which no check knows.
     """
-    linked = next(exercise.label for exercise in chapter.exercises if exercise.kind != "question")  # as in the book
-    told = TITLE.format(title=chapter.title, name=chapter.name, label=linked)
+    told = TITLE.format(title=chapter.title, name=chapter.name)
     cells = [
         v4.new_markdown_cell(told, id="title"),
         v4.new_code_cell(INSTALL, id="install"),
@@ -93,22 +96,69 @@ def _graded(name: str, grade=False, solution=False, locked=False, points=None) -
     return {"nbgrader": told | ({"points": points} if grade else {})}
 
 
-WHAT = {"numref": "the figure", "prf:ref": "the statement", "ref": "the part", "eq": "the equation", "doc": "the page"}
-
-
 def _plain(text: str) -> str:
-    """Return Markdown without roles of the book: a reference becomes its words, or its name in the book."""
+    """Return Markdown without roles of the book: a reference becomes its words, or what the book calls its target."""
 
     def words(found: re.Match) -> str:
         role, title, target = found[1], found[2], found[3]
         if title and "%s" not in title:
             return title
         name = (target or found[4]).rpartition("/")[2]
-        return (
-            f"{WHAT[role]} `{name}` of the book" if role in WHAT else f"`{name}`" if role.startswith("cite") else name
-        )
+        if role.startswith("cite"):
+            return _cited(name, in_text=role == "cite:t")
+        return name if role == "term" else called()[name]
 
     return re.sub(r"\{([\w:]+)\}`(?:([^`<]+?)\s*<([^`>]*)>|([^`]*))`", words, text)
+
+
+DECLARED = re.compile(
+    r"^```\{(figure|math|prf:\w+)\}.*\n(?:(?!:name:|:label:|```).*\n)*?:(?:name|label): (\S+)$"
+    r"|^(\$\$) \(([\w-]+)\)$",
+    re.M,
+)
+
+
+@cache
+def called() -> dict[str, str]:
+    """Return what the book calls its figures, equations, statements, chapters and pages, by their labels.
+
+    Numbers are counted as Sphinx does: over all pages, in their order.
+    """
+    toc = yaml.safe_load((BOOK.parent / "_toc.yml").read_text())
+    pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    names = {one.label: f"Exercise *{one.title}*" for chapter in chapters() for one in chapter.exercises}
+    numbers: Counter[str] = Counter()
+    for page in pages:
+        for kind, label in _declared(BOOK.parent / page):
+            numbers[kind] += 1
+            names[label] = f"{kind} {numbers[kind]}"
+        name = page.rpartition("/")[2]
+        names[name] = f"Chapter {int(name[:2])}" if name[:2].isdigit() else f"the page *{name.replace('_', ' ')}*"
+    return names
+
+
+def _declared(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield kind and label of all that a page numbers, in order."""
+    if page.with_suffix(".md").exists():
+        cells = [nbformat.v4.new_markdown_cell(page.with_suffix(".md").read_text())]
+    else:
+        cells = nbformat.read(page.with_suffix(".ipynb"), as_version=4).cells
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            for found in DECLARED.finditer(cell.source):
+                kind = (found[1] or "math").removeprefix("prf:")
+                yield {"figure": "Fig.", "math": "Eq."}.get(kind, kind.capitalize()), found[2] or found[4]
+        elif "figure" in cell.metadata.get("mystnb", {}):
+            yield "Fig.", cell.metadata["mystnb"]["figure"]["name"]
+
+
+def _cited(key: str, in_text: bool) -> str:
+    """Return author and year, as the book has them."""
+    entry = (BOOK / "references.bib").read_text().partition(f"{{{key},\n")[2].partition("\n}\n")[0]
+    told = dict(re.findall(r"^ *(\w+) *= \{(.*)\},?$", entry, re.M))
+    first, *others = (name.partition(",")[0] for name in told["author"].split(" and "))
+    who = f"{first} et al." if len(others) > 1 else " and ".join((first, *others))
+    return f"{who} [{told['year']}]" if in_text else f"[{who}, {told['year']}]"
 
 
 def main() -> None:

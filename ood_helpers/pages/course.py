@@ -149,7 +149,8 @@ def verdict(chapter: Chapter, exercise: Exercise, answers: Mapping[str, Any]) ->
     for name, given in answers.items():
         fault = _fault(given, right[name], inputs, exercise.tolerance)
         if fault:
-            same = (hint for hint, space in wrong if name in space and not _fault(given, space[name], inputs, 1e-3))
+            near = min(exercise.tolerance, 0.01)  # wrong answers are rounded, too
+            same = (hint for hint, space in wrong if name in space and not _fault(given, space[name], inputs, near))
             return f"{name}: {next(same, fault)}"
     return ""
 
@@ -188,7 +189,7 @@ def _fault(given: Any, right: Any, inputs: Any, tolerance: float) -> str:
     except (TypeError, ValueError, RuntimeError):
         return f"got a {type(given).__name__}, expected a {'number' if np.ndim(right) == 0 else 'list of numbers'}"
     if found.shape != true.shape:
-        return f"got the shape {found.shape}, expected {true.shape}"
+        return f"got the shape {found.shape}, expected {true.shape if true.ndim else 'a single number'}"
     if not np.isfinite(found).all():
         return "not finite: look for a division by zero, a logarithm or a root of a negative number"
     size = max(float(np.abs(true).max(initial=0)), 1e-300)
@@ -197,10 +198,15 @@ def _fault(given: Any, right: Any, inputs: Any, tolerance: float) -> str:
         return ""
     if true.ndim or not found:
         return "the values are not right yet"
-    if abs(found + true) <= tolerance * size:
+    if abs(true) < 1 and abs(found / 100 - true) <= tolerance * size:
+        return "is this in percent? A share is between 0 and 1"
+    if found * true < 0:
         return "has the wrong sign"
     ratio = abs(float(found)) / size
-    return f"too {'large' if ratio > 1 else 'small'}" + (", by more than ten times" if not 0.1 < ratio < 10 else "")
+    told = f"too {'large' if ratio > 1 else 'small'}" + (" in absolute value" if true < 0 else "")
+    if off <= 0.05 * size:
+        return f"{told}, but close: was it rounded?"
+    return told + (", by more than ten times" if not 0.1 < ratio < 10 else "")
 
 
 def _fault_of_function(given: Any, right: Callable, inputs: Any, tolerance: float) -> str:

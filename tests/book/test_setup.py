@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch"}
 IMPORT_NAMES = {"PIL": "pillow", "bs4": "beautifulsoup4", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-IMPORT_NAMES |= {"yaml": "pyyaml"}
+IMPORT_NAMES |= {"websocket": "websocket-client", "yaml": "pyyaml"}
 IMPORT_NAMES |= dict.fromkeys(("jupyter_cache", "myst_nb", "nbclient"), "jupyter-book")
 IMPORT_NAMES |= {"IPython": "ipywidgets", "docutils": "sphinx", "huggingface_hub": "diffusers"}  # come with their hosts
 
@@ -119,7 +119,7 @@ def imported(tree):
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["ood_helpers"], ["clip"]),
+        (["ood_helpers"], ["clip", "onnx"]),
         (["notebooks", "book"], ["book"]),
         (["tests", "benchmarks"], ["book", "test", "benchmarks"]),
     ],

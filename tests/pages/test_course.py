@@ -87,8 +87,9 @@ def test_a_master_file_is_read(example):
         ({"side": 3.5}, "side: too large"),
         ({"side": 300}, "side: too large, by more than ten times"),
         ({"side": -3.0}, "side: has the wrong sign"),
+        ({"side": -900.0}, "side: has the wrong sign"),
         ({"side": float("nan")}, "side: not finite"),
-        ({"side": [3.0, 3.0]}, "side: got the shape (2,), expected ()"),
+        ({"side": [3.0, 3.0]}, "side: got the shape (2,), expected a single number"),
         ({"side": "three"}, "side: got a str, expected a number"),
         ({"side": ...}, "side: still to be filled in"),
         ({"word": "four"}, "word: got 'four', which is not it"),
@@ -103,6 +104,25 @@ def test_wrong_answers_are_told_what_is_wrong_and_not_the_solution(example, chan
     given = answers(chapter, exercise, exercise.solution) | changed
     told = course.verdict(chapter, exercise, given)
     assert told.startswith(said) if said else told == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "given", "said"),
+    [
+        (0.1204, 12.04, "is this in percent? A share is between 0 and 1"),
+        (0.2446, 0.24, "too small, but close: was it rounded?"),
+        (0.2446, 0.2, "too small"),
+        (-0.9, -4.74, "too large in absolute value"),
+        (60.0, 6000.0, "too large, by more than ten times"),
+    ],
+)
+def test_a_number_in_percent_or_rounded_is_told_so(right, given, said):
+    assert course._fault(given, right, (), 0.01) == said
+
+
+def test_a_usual_wrong_answer_gets_its_hint_when_it_is_rounded(capsys):
+    assert pages.check("ex-many", smallest=218, with_ten=198) is False
+    assert capsys.readouterr().out == "smallest: both means are noisy: their variances add\n"
 
 
 def test_other_names_than_those_asked_for_are_refused(example):
