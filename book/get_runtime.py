@@ -1,4 +1,4 @@
-"""Fetch what runs networks in a page: three files of onnxruntime-web, of one version, known by its hash.
+"""Fetch what runs networks in a page: six files of onnxruntime-web, of one version, known by its hash.
 
     python book/get_runtime.py          into the environment, where a build of the book looks for them
 
@@ -25,7 +25,14 @@ from pathlib import Path
 NAME, VERSION = "onnxruntime-web", "1.30.0"  # MIT license, Microsoft
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 ADDRESS = f"https://registry.npmjs.org/{NAME}/-/{NAME}-{VERSION}.tgz"
-FILES = {"ort": "ort.wasm.min.js", "glue": "ort-wasm-simd-threaded.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}
+FILES = {  # by what they are for: a program, what loads its machine code, and that; for the processor, for WebGPU
+    "ort": "ort.wasm.min.js",
+    "glue": "ort-wasm-simd-threaded.mjs",
+    "wasm": "ort-wasm-simd-threaded.wasm",
+    "ort-gpu": "ort.webgpu.min.js",
+    "glue-gpu": "ort-wasm-simd-threaded.asyncify.mjs",
+    "wasm-gpu": "ort-wasm-simd-threaded.asyncify.wasm",
+}
 FOLDER = Path(sys.prefix) / "share" / f"{NAME}-{VERSION}"
 SECONDS = 300  # how long to try
 

@@ -18,12 +18,16 @@ FLAGS = (
 )
 
 
+CARD = FLAGS.replace("--disable-gpu", "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader --ignore-gpu-blocklist")
+CARD += " --enable-features=Vulkan,WebGPU --use-vulkan=swiftshader --use-angle=swiftshader"  # a graphics card, imitated
+
+
 class Browser:
     """One page of a new browser; `asked` has the address of every request that it made."""
 
-    def __init__(self, width=1280, height=900):
+    def __init__(self, width=1280, height=900, *, flags=FLAGS):
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        flags = [*FLAGS.split(), f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}"]
+        flags = [*flags.split(), f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}"]
         self.process = subprocess.Popen([CHROMIUM, *flags, "about:blank"], stderr=subprocess.DEVNULL)
         told = Path(self._profile.name) / "DevToolsActivePort"
         end = time.monotonic() + 60

@@ -24,3 +24,12 @@ def test_missing_arguments_end_with_usage():
     with pytest.raises(SystemExit) as stop:
         main(["train", "toy-dog"])
     assert stop.value.code == 2
+
+
+def test_a_model_is_exported_by_its_name(tmp_path, capsys):
+    file = tmp_path / "new" / "scorer.onnx"
+    assert main(["export", "domain-scorer", "--output", str(file)]) == 0
+    assert str(file) in capsys.readouterr().out and file.stat().st_size > 800_000
+    assert main(["export", "toy-cat", "--output", str(tmp_path / "x.onnx")]) == 1
+    assert "got 'toy-cat', expected a shipped model" in capsys.readouterr().err
+    assert not (tmp_path / "x.onnx").exists()

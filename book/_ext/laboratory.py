@@ -30,16 +30,15 @@ from sphinx.util.docutils import SphinxDirective
 LOGGER = logging.getLogger(__name__)
 PLACE = "_static/laboratory"
 LOADED = {"walk": ["pictures"], "noise": ["pictures", "domain-scorer"], "between": ["pictures", "latents"]}
-RUNTIME = ["ort", "glue", "wasm", "toy-dog"]
+PROGRAMS = {"wasm": ["ort", "glue", "wasm"], "webgpu": ["ort-gpu", "glue-gpu", "wasm-gpu"]}
 ALTS = {
     "walk": "An image, its latent, the copy that came back, and ten times the error, for a church by a model of dogs",
     "noise": "A church, and two pictures that came back with much fresh noise: they look like dogs",
     "between": "Two churches, and between them the picture of the latent in the middle of the arc",
 }
 WORDS = {
-    "ort": "onnxruntime-web: its program",
-    "glue": "onnxruntime-web: what loads its machine code",
-    "wasm": "onnxruntime-web: its machine code",
+    "wasm": "onnxruntime-web, for the processor",
+    "wasm-gpu": "onnxruntime-web, for a graphics card (WebGPU)",
     "toy-dog": "the network of toy-dog",
     "real-hand": "the network of real-hand, if it is chosen",
     "domain-scorer": "the judge, for the second panel",
@@ -111,14 +110,18 @@ def html(kind: str, domain: str, still: bool, place: str, sizes: dict[str, int])
     picture = f'<img src="{place}/{kind}.png" alt="{escape(ALTS[kind])}">' if still else ""
     if not sizes:
         return f'<div class="laboratory">{picture}<p>{ABSENT}</p></div>'
-    megabytes = sum(sizes[name] for name in RUNTIME + LOADED[kind]) / 1e6
-    data = f'data-panel="{kind}" data-domain="{escape(domain)}" data-megabytes="{megabytes:.0f}"'
+    data = f'data-panel="{kind}" data-domain="{escape(domain)}"'
+    for device, programs in PROGRAMS.items():
+        megabytes = sum(sizes[name] for name in [*programs, "toy-dog", *LOADED[kind]]) / 1e6
+        data += f' data-{device}="{megabytes:.0f}"'
     return f'<div class="laboratory" {data}>{picture}<p class="without">{WITHOUT}</p></div>'
 
 
 def table(sizes: dict[str, int]) -> str:
     """Return the table of what panels load, in megabytes as they come over the network."""
-    lines = [f"<tr><th scope='row'>{WORDS[name]}</th><td>{size / 1e6:.2g}</td></tr>" for name, size in sizes.items()]
+    together = {programs[-1]: programs for programs in PROGRAMS.values()}
+    whole = {name: sum(sizes.get(part, 0) for part in together.get(name, [name])) for name in WORDS}
+    lines = [f"<tr><th scope='row'>{WORDS[name]}</th><td>{size / 1e6:.2g}</td></tr>" for name, size in whole.items()]
     heads = "<tr><th scope='col'>what is loaded</th><th scope='col'>MB</th></tr>"
     return f"<table class='table'><thead>{heads}</thead><tbody>{''.join(lines)}</tbody></table>" if sizes else ""
 

@@ -55,21 +55,28 @@ const Laboratory = (() => {
     return once.get(key);
   }
 
+  // what runs networks, by where they run; the first Start decides for the whole page
+  const PROGRAMS = { wasm: ["ort", "glue", "wasm"], webgpu: ["ort-gpu", "glue-gpu", "wasm-gpu"] };
+  let device = null;
+  const use = (name) => (device ??= name);
+
   const runtime = (told) =>
     shared("runtime", async () => {
-      const [program, glue, machine] = [await file("ort", told), await file("glue", told), await file("wasm", told)];
+      const loaded = [];
+      for (const name of PROGRAMS[device]) loaded.push(await file(name, told));
+      const [program, glue, machine] = loaded;
       const address = (bytes) => URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
       await script(address(program));
       Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: machine.buffer, wasmPaths: { mjs: address(glue) } });
       ort.env.logLevel = "error";
-      ["ort", "glue", "wasm"].forEach((name) => files.delete(name)); // what has been handed over is not kept twice
+      PROGRAMS[device].forEach((name) => files.delete(name)); // what has been handed over is not kept twice
     });
 
   // a network as a function of Float32Arrays; all panels of a page share it
   const session = (name, told) =>
     shared(`session ${name}`, async () => {
       await runtime(told);
-      const made = await ort.InferenceSession.create(await file(name, told), { graphOptimizationLevel: "all" });
+      const made = await ort.InferenceSession.create(await file(name, told), { executionProviders: [device] });
       files.delete(name);
       return async (inputs) => {
         const feeds = {};
@@ -236,7 +243,7 @@ const Laboratory = (() => {
   }
 
   const of = (z) => ({ radius: Walk.radius(z), neighbors: Walk.neighbors(z, SIDE) });
-  const row = (...parts) => element("div", { class: "line" }, ...parts.map((one) => one.row ?? one));
+  const line = (...parts) => element("div", { class: "line" }, ...parts.map((one) => one.row ?? one));
   const cost = () => `${spent.evaluations} evaluations, ${Math.round(spent.milliseconds / spent.evaluations)} ms each`;
   const reset = () => Object.assign(spent, { evaluations: 0, milliseconds: 0 });
 
@@ -343,9 +350,9 @@ const Laboratory = (() => {
     const drawing = element("figure", {}, easel, element("figcaption", {}, "your picture: draw on it, or drop one"));
     return {
       parts: [
-        row(model, domain), choice.row, row(drawing, walking, back, off),
-        row(element("label", {}, "color ", color), width, clear), row(element("label", {}, "a picture of yours ", opened)),
-        row(t, steps, solver), table.row,
+        line(model, domain), choice.row, line(drawing, walking, back, off),
+        line(element("label", {}, "color ", color), width, clear), line(element("label", {}, "a picture of yours ", opened)),
+        line(t, steps, solver), table.row,
       ],
       start: () => fresh(0),
       work: async (going) => {
@@ -383,8 +390,8 @@ const Laboratory = (() => {
     const fresh = async (chosen) => (await choice.fill(domain.value, assets.pictures[domain.value].count, chosen, panel.loaded), again());
     return {
       parts: [
-        row(domain), choice.row, row(eta, t, steps, solver, button("Other noise", () => (seed++, again()))),
-        row(image, walking, guess), element("p", {}, `the judge's odds of a ${own}: `, odds, " ", words), table.row,
+        line(domain), choice.row, line(eta, t, steps, solver, button("Other noise", () => (seed++, again()))),
+        line(image, walking, guess), element("p", {}, `the judge's odds of a ${own}: `, odds, " ", words), table.row,
       ],
       start: () => fresh(0),
       work: async (going) => {
@@ -437,9 +444,9 @@ const Laboratory = (() => {
     domain.value = panel.box.dataset.domain;
     return {
       parts: [
-        row(domain, way, weight, button("Other neighbors", () => (seed++, again()))),
+        line(domain, way, weight, button("Other neighbors", () => (seed++, again()))),
         element("p", {}, "First parent"), first.row, element("p", {}, "Second parent"), second.row,
-        row(one, made, two, near), table.row,
+        line(one, made, two, near), table.row,
       ],
       start: fresh,
       work: async (going) => {
@@ -475,10 +482,10 @@ const Laboratory = (() => {
 
   const needed = { walk: ["pictures"], noise: ["pictures", "domain-scorer"], between: ["pictures", "latents"] };
   const weight = (kind) =>
-    ["ort", "glue", "wasm", "toy-dog", ...needed[kind]].reduce((sum, name) => sum + assets.files[name].size, 0);
+    [...PROGRAMS[device], "toy-dog", ...needed[kind]].reduce((sum, name) => sum + assets.files[name].size, 0);
 
   function prepare(box) {
-    const kind = box.dataset.panel, megabytes = box.dataset.megabytes;
+    const kind = box.dataset.panel;
     const status = element("p", { class: "status", role: "status" }), bar = element("progress", { max: 1, value: 0, "aria-label": "loaded" });
     const panel = { box, stop: button("Stop", () => newest++) };
     panel.say = (text) => (status.textContent = text);
@@ -486,11 +493,13 @@ const Laboratory = (() => {
     panel.now = (text) => (live.textContent = text);
     let total = 1, loaded = 0;
     panel.loaded = (size) => (bar.value = Math.min(1, (loaded += size) / total));
-    const start = button(`Start: loads ${megabytes} MB, then runs in this page`, async () => {
-      start.disabled = true;
+    const starts = element("div", { class: "line" });
+    const begin = async (where) => {
+      starts.querySelectorAll("button").forEach((one) => (one.disabled = true));
       panel.say("Loading …");
-      start.after(bar);
+      starts.append(bar);
       try {
+        use(where);
         if (!assets.files) await script(`${HERE}assets.js`);
         total = weight(kind);
         await runtime(panel.loaded);
@@ -501,24 +510,33 @@ const Laboratory = (() => {
           return run(panel, made.work).then(() => panel.now(""));
         };
         panel.stop.disabled = true;
-        box.replaceChildren(...made.parts, row(button("Run", () => panel.go()), panel.stop, live), status);
+        box.replaceChildren(...made.parts, line(button("Run", () => panel.go()), panel.stop, live), status);
         await made.start();
       } catch (error) {
         panel.say(`This did not work: ${error.message}`);
         bar.remove();
-        start.disabled = false;
+        starts.querySelectorAll("button").forEach((one) => (one.disabled = false));
       }
-    });
+    };
+    starts.append(button(`Start: loads ${box.dataset.wasm} MB, then runs in this page`, () => begin("wasm")));
+    card().then((found) => found && starts.append(button(`on the graphics card: ${box.dataset.webgpu} MB`, () => begin("webgpu"))));
     box.querySelector(".without").remove();
-    box.append(start, status);
+    box.append(starts, status);
   }
+
+  // is there a graphics card that the page may use? One that is only played by the processor would be slow
+  const card = () =>
+    shared("card", async () => {
+      const adapter = await navigator.gpu?.requestAdapter();
+      return Boolean(adapter) && !adapter.isFallbackAdapter && !adapter.info?.isFallbackAdapter && adapter.info?.architecture !== "swiftshader";
+    });
 
   const able = typeof WebAssembly === "object" && typeof DecompressionStream === "function";
   const begin = () => able && document.querySelectorAll(".laboratory[data-panel]").forEach(prepare);
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
 
-  return { assets, part, predictor, judge, picture, cloud };
+  return { assets, part, use, predictor, judge, picture, cloud };
 })();
 
 globalThis.Laboratory = Laboratory;
