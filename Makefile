@@ -42,7 +42,7 @@ help:
 	@echo "                    https://download.pytorch.org/whl/cpu    no CUDA packages, a much smaller download"
 	@echo "                    https://download.pytorch.org/whl/cu126  another CUDA version"
 
-install: $(STAMP)
+install: $(STAMP) runtime
 
 # A second call does nothing until the ranges or the lock change.
 $(STAMP): pyproject.toml requirements.lock

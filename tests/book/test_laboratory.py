@@ -330,6 +330,48 @@ def test_a_photo_of_the_reader_is_cut_square_and_inverted(laboratory, tmp_path):
     assert all(address.startswith(("file:", "blob:", "data:")) for address in laboratory.asked)
 
 
+def press(page, key, code=0, text=""):
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=text)
+
+
+@built
+def test_every_control_is_reached_and_used_by_the_keyboard():
+    box = "document.querySelector('[data-panel=between]')"
+    with Browser(1280, 1400) as page:
+        page.open(PAGE.as_uri())
+        page.run(f"{box}.querySelector('button').focus()")
+        press(page, "Enter", 13, "\r")
+        settled(page, "between", 120)
+        page.run(f"{box}.querySelector('select').focus()")
+        reached = []
+        while page.run(f"{box}.contains(document.activeElement)"):
+            reached.append(
+                page.run("document.activeElement.getAttribute('aria-label') || document.activeElement.tagName")
+            )
+            press(page, "Tab", 9)
+        able = page.run(f"{box}.querySelectorAll('button:not(:disabled), select, input').length")
+        assert len(reached) == able and "church 12" in reached
+        page.run(f"{box}.querySelector('input').focus()")
+        press(page, "ArrowRight", 39)
+        page.wait(f"{box}.querySelector('output').textContent === '0.55'")
+        assert "Nearest of 12" in settled(page, "between")
+
+
+@built
+def test_a_stroke_of_the_mouse_paints_and_the_painting_is_inverted(laboratory):
+    laboratory.run("document.querySelector('.easel').scrollIntoView(); 0")
+    x, y = laboratory.run("(() => { const b = document.querySelector('.easel').getBoundingClientRect(); "
+                          "return [b.left + 20, b.top + 20]; })()")  # fmt: skip
+    laboratory.run("document.querySelector('[data-panel=walk] .status').textContent = ''")
+    for kind, step in (("mousePressed", 0), ("mouseMoved", 40), ("mouseReleased", 40)):
+        where = {"x": x + step, "y": y + step, "button": "left", "buttons": int(kind != "mouseReleased")}
+        laboratory.call("Input.dispatchMouseEvent", type=kind, clickCount=1, **where)
+    assert "Mean absolute error" in settled(laboratory, "walk")
+    easel = "document.querySelector('.easel').getContext('2d')"
+    assert laboratory.run(f"Array.from({easel}.getImageData(80, 80, 1, 1).data)") == [222, 143, 5, 255]  # #de8f05
+
+
 @built
 @pytest.mark.parametrize("reading", [{"width": 1280, "mode": "light"}, {"width": 390, "mode": "dark"}])
 def test_axe_finds_nothing_in_the_running_panels_and_they_fit(laboratory, reading):

@@ -78,6 +78,7 @@ const Laboratory = (() => {
       await runtime(told);
       const made = await ort.InferenceSession.create(await file(name, told), { executionProviders: [device] });
       files.delete(name);
+      ort.env.wasm.wasmBinary = undefined; // compiled by now
       return async (inputs) => {
         const feeds = {};
         for (const [key, [data, dims]] of Object.entries(inputs)) feeds[key] = new ort.Tensor("float32", data, dims);
