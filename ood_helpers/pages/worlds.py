@@ -218,12 +218,12 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     yield Judged("convex-combination", verdicts.convex_combination(spread), told, "smallest share kept", min(spread))
     arcs = [row["arcs"] for row in made.values()]
     each = [
-        verdicts.interpolation_generates(arc["captured"], arc["images"], arc["frechet"], row["apart"])
+        verdicts.interpolation_generates(arc["captured"], arc["images"], arc["kernel"], row["gap"])
         for arc, row in zip(arcs, made.values(), strict=True)
     ]
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
-    near = np.divide(_column(made, "arcs", "frechet"), _column(made, "apart"))
-    told = f"arcs: {_span(caught)} captured, Fréchet distance {_span(near)} of that between the domains"
+    near = np.divide(_column(made, "arcs", "kernel"), _column(made, "gap"))
+    told = f"arcs: {_span(caught)} captured, kernel distance {_span(near)} of that between the domains"
     yield Judged("interpolation-generates", verdicts.together(each), told, "largest distance, relative", near.max())
     gains = [
         np.subtract(_column(made, "arcs", key), _column(made, "arcs, 0.1", key)) for key in ("diversity", "ms_ssim")

@@ -41,6 +41,7 @@ BAD_CLOUD = GOOD_CLOUD | {
 
 def ways(captured: int, frechet: float, gap: float) -> dict:
     row = {"captured": captured, "images": 48, "frechet": frechet, "diversity": 3.0, "ms_ssim": 0.6}
+    row["kernel"] = frechet / 100 * gap
     low = row | {"diversity": 2.0, "ms_ssim": 0.5}
     return {
         "apart": 100.0,
@@ -77,8 +78,8 @@ def record():
     }
     found["clouds"] |= {f"n {name.upper()}": BAD_CLOUD for name in UNSEEN} | {"n home": GOOD_CLOUD}
     for k, name in enumerate(UNSEEN):
-        found["generation"][name] = ways(0, 20.0 - k, gap=float(k))
-        lost = ways(40, 90.0 + k, gap=float(k))
+        found["generation"][name] = ways(0, 20.0 - k, gap=float(k + 1))
+        lost = ways(40, 90.0 + k, gap=float(k + 1))
         lost["lines"]["spread"], lost["arcs, 0.1"]["ms_ssim"], lost["one variance"]["captured"] = 0.7, 0.9, 0
         found["generation"][name.upper()] = lost
     return found
