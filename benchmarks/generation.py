@@ -355,7 +355,7 @@ def plan(options):
     rates = output / "tuning_rates.json"
     if options.sweep:
         return rates, SWEEP, SWEPT, SWEEP_SEEDS
-    chosen = chosen_methods(rates)
+    chosen = chosen_methods(rates if rates.exists() else RESULTS / rates.name)
     columns = [(base, NEAR.get((base, target), target)) for target in DOMAINS for base in options.bases]
     pairs = [(base, target) for base, target in columns if target != BASES[base]]
     return output / "generation.json", {**SAMPLING, **chosen}, pairs, SEEDS

@@ -120,7 +120,7 @@ def ancestral(model, n: int, t: int, steps: int, variance: str) -> torch.Tensor:
 def main() -> None:
     """Measure the models that the file of results lacks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="*", help="folders of other models; the shipped ones are always there")
+    parser.add_argument("models", nargs="*", help="folders of others; the shipped ones of drawings are always there")
     parser.add_argument("--inputs", type=int, default=32)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--real", type=int, default=400)
@@ -135,7 +135,10 @@ def main() -> None:
         raise SystemExit(f"{path} holds results of other settings; move it away")
     if not record:
         record = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "weights": {}, "models": {}}
-    for name in (*ood.list_models(), *options.models):
+    drawn = [
+        name for name in ood.list_models() if ood.model_record(name)["recipe"]["domain"] in ood.list_domains("drawn")
+    ]
+    for name in (*drawn, *options.models):
         label = Path(name).name
         if record["models"].get(label, {}).get("weights") != fingerprint(ood.load_model(name)):
             record["models"][label] = study(name, options)

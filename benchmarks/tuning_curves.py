@@ -84,7 +84,7 @@ def stretched(method: Method, factor: float, study: Study, seed: int) -> Method:
     return replace(method, settings={**method.settings, **changes}, longer=factor)
 
 
-def study_of(base: str, target: str, seed: int, precision: str | None) -> Study:
+def study_of(base: str, target: str, seed: int, precision: str) -> Study:
     """A pair of model and domain with the images of one repetition; those to judge by are the same for all."""
     moved = {what: value + 100 * seed * (what not in ("held_out", "floor")) for what, value in SEEDS.items()}
     options = argparse.Namespace(**SETTINGS, precision=precision)
@@ -124,7 +124,10 @@ def main() -> None:
     parser.add_argument("--most", type=float, default=PAPER, help="largest factor to run")
     parser.add_argument("--methods", nargs="*", choices=tuple(methods()), help="by default all")
     parser.add_argument("--merge", nargs="+", type=Path, default=[], help="files whose results go into the output")
-    parser.add_argument("--precision", choices=tuple(ood.PRECISIONS), help="by default what the device has units for")
+    precisions = ("auto", *ood.PRECISIONS)
+    parser.add_argument(
+        "--precision", choices=precisions, default="auto", help="by default what the device has units for"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "tuning_curves.json")
     options = parser.parse_args()
     weights = {base: ood.fingerprint(ood.load_model(base)) for base, _ in SWEPT}
