@@ -80,7 +80,7 @@ def stretched(method: Method, factor: float, study: Study, seed: int) -> Method:
         changes = {"l1_weight": 1.0, "gamma": 1.3 ** (1 / factor)}
     if method.kind == "asyrp":
         alike = functional.cosine_similarity(*(study.embed(x).mean(0) for x in (study.train, study.inputs)), dim=0)
-        changes |= {"l1_weight": 3 * float(alike), "gamma_every": max(1, round(3 * factor))}
+        changes |= {"l1_weight": 3 * max(0.0, float(alike)), "gamma_every": max(1, round(3 * factor))}
     return replace(method, settings={**method.settings, **changes}, longer=factor)
 
 
