@@ -5,7 +5,7 @@
 
 Each repetition takes other images, and is judged by the rules of the chapters, on fewer images than `real.py` has: 32
 latents of a domain, 12 round trips, 12 images for each map of noise. Kept in results/claims.json. An interrupted run
-goes on where it stopped. Some 700 TFLOP: two hours on two cores.
+goes on where it stopped. Some 600 TFLOP: two hours on two cores.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _again(judged: list[Judged]) -> str:
     if len(values) < 2:
         return f"{counted}: {values[0]:.3g}"
     reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{counted}: {values.mean():.3g} ± {reach:.1g}"
+    return f"{counted}: {values.mean():.3g} ± {float(f'{reach:.1g}'):g}"
 
 
 def _column(of: Mapping[str, Mapping], *keys: str) -> list:
