@@ -19,7 +19,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 help:
 	@echo "make book        install, run every notebook, build _build/html (open _build/html/index.html)"
-	@echo "make course      notebooks of exercises, for students and for instructors, in _build/course"
+	@echo "make course      notebooks of exercises, for students, instructors and nbgrader, in _build/course"
 	@echo "make slides      slides of each chapter of the built book, in _build/html/slides, made without a network"
 	@echo "make figures     every figure at print size, with caption and license, in _build/figures; runs the chapters"
 	@echo "make print       the built book as one page and, where there is a Chromium, as a PDF, in _build/print"
