@@ -588,3 +588,10 @@ def test_a_panel_without_its_runtime_is_a_picture_and_says_why():
         and "<img" not in whole
     )
     assert made.table({}) == "" and made.table(sizes).count("<tr>") == 1 + len(made.WORDS)
+
+
+def test_page_and_build_name_the_same_programs():
+    made = script("laboratory", "book/_ext")
+    (line,) = re.findall(r"const PROGRAMS = (\{.*\});", (SCRIPTS / "laboratory.js").read_text())
+    assert json.loads(re.sub(r"(\w+): ", r'"\1": ', line)) == made.PROGRAMS
+    assert {name for programs in made.PROGRAMS.values() for name in programs} == set(script("get_runtime").FILES)
