@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
         "pictures": runs(domains, bytes_of),
         "clouds": runs(CLOUDS, latents),
         "judged": ood.load_scorer().domains,
-        "height": shared.WALK["t"],
+        "down": {key: shared.DOWN[key] for key in ("t", "steps", "solver")},
     }
     (folder / "assets.js").write_text(f"Object.assign(Laboratory.assets, {json.dumps(assets)});\n")
     (folder / "sizes.json").write_text(json.dumps({name: file["size"] for name, file in files.items()}))

@@ -110,7 +110,7 @@ def html(kind: str, domain: str, still: bool, place: str, sizes: dict[str, int])
     picture = f'<img src="{place}/{kind}.png" alt="{escape(ALTS[kind])}">' if still else ""
     if not sizes:
         return f'<div class="laboratory">{picture}<p>{ABSENT}</p></div>'
-    data = f'data-panel="{kind}" data-domain="{escape(domain)}"'
+    data = f'data-panel="{kind}" data-domain="{escape(domain)}" data-loads="{" ".join(LOADED[kind])}"'
     for device, programs in PROGRAMS.items():
         megabytes = sum(sizes[name] for name in [*programs, "toy-dog", *LOADED[kind]]) / 1e6
         data += f' data-{device}="{megabytes:.0f}"'

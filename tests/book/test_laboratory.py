@@ -128,6 +128,8 @@ def test_new_latents_and_measures_are_those_of_the_package(mathematics):
     made, radius, angle, neighbors, error = found
     line, arc, among = (numbers_of(one, (1, 3, 8, 8)) for one in made)
     a, b = cloud[:1], cloud[1:2]
+    equal = f"Array.from({{ length: 9 }}, (_, i) => numbersOf('{text_of(cloud)}').subarray(192 * i, 192 * (i + 1)))"
+    assert max(mathematics.run(f"{equal}.map((z) => Walk.angle(z, z))")) == pytest.approx(0, abs=1e-5)
     torch.testing.assert_close(line, ood.lerp(a, b, 0.3), rtol=0, atol=1e-5)
     torch.testing.assert_close(arc, ood.slerp(a, b, 0.3), rtol=0, atol=1e-5)
     assert radius == pytest.approx(float(a.norm()) / a.numel() ** 0.5, rel=1e-5)
@@ -278,7 +280,7 @@ def test_a_walk_of_twelve_takes_three_seconds_at_most(laboratory):
     """Thirteen evaluations by dpm2m, the best of three: other work on this machine is not the page's."""
     seconds = min(
         laboratory.run("""(async () => {
-            const { predict, table } = await Laboratory.predictor('toy-dog', () => {}), start = performance.now();
+            const { predict, table } = await Laboratory.predictor('toy-dog'), start = performance.now();
             const path = Walk.levels(table, 800, 12, 'dpm2m');
             await Walk.walk(predict, Walk.normals(1)(12288), path, Walk.RULES.dpm2m);
             return (performance.now() - start) / 1000;
@@ -315,6 +317,46 @@ def test_a_walk_can_be_stopped_and_started_again(laboratory):
 
 
 @built
+def test_a_run_that_replaces_another_does_not_say_that_it_was_stopped(laboratory):
+    """A slider that is still dragged changes nothing in a run that goes on."""
+    box = "document.querySelector('[data-panel=walk]')"
+    status = f"{box}.querySelector('.status')"
+    laboratory.run(f"{box}.told = []; new MutationObserver(() => {box}.told.push({status}.textContent))"
+                   f".observe({status}, {{ childList: true }}); 0")  # fmt: skip
+    height, steps = (f"{box}.querySelectorAll('input[type=range]')[{k}]" for k in (1, 2))
+    laboratory.run(f"{steps}.value = 9; {steps}.dispatchEvent(new Event('change')); 0")
+    laboratory.wait(f"/step [1-9]/.test({box}.querySelector('.now').textContent)")
+    laboratory.run(f"{steps}.value = 8; {steps}.dispatchEvent(new Event('change')); 0")
+    laboratory.wait(f"/step [1-9] of 8/.test({box}.querySelector('.now').textContent)")
+    laboratory.run(f"{height}.value = 300; 0")
+    assert "18 evaluations" in settled(laboratory, "walk")
+    assert "Stopped." not in laboratory.run(f"{box}.told")
+    assert "latent, t = 800" in laboratory.run(f"{box}.innerText")
+    laboratory.run(f"{height}.value = 800; {steps}.value = 12; 0")
+
+
+@built
+def test_the_keyboard_keeps_its_place_when_a_picture_is_chosen_or_a_run_stopped(laboratory):
+    box = "document.querySelector('[data-panel=walk]')"
+    third = f"{box}.querySelectorAll('.gallery button')[2]"
+    laboratory.run(f"{third}.focus(); {third}.click(); 0")
+    settled(laboratory, "walk")
+    assert laboratory.run("document.activeElement.getAttribute('aria-label')") == "church 3"
+    run, stop = (f"Array.from({box}.querySelectorAll('button')).find((b) => b.textContent === '{name}')"
+                 for name in ("Run", "Stop"))  # fmt: skip
+    laboratory.run(f"{run}.click()")
+    laboratory.wait(f"!{stop}.disabled")
+    laboratory.run(f"{stop}.focus(); {stop}.click(); 0")
+    laboratory.wait(f"{stop}.disabled")
+    assert laboratory.run("document.activeElement.textContent") == "Run"
+
+
+def pixel_at(page, x, y):
+    easel = "document.querySelector('.easel').getContext('2d')"
+    return page.run(f"Array.from({easel}.getImageData({x}, {y}, 1, 1).data)")
+
+
+@built
 def test_a_photo_of_the_reader_is_cut_square_and_inverted(laboratory, tmp_path):
     photo = tmp_path / "photo.png"
     Image.fromarray(np.full((300, 500, 3), (200, 30, 60), np.uint8)).save(photo)
@@ -323,11 +365,14 @@ def test_a_photo_of_the_reader_is_cut_square_and_inverted(laboratory, tmp_path):
     laboratory.run("document.querySelector('[data-panel=walk] .status').textContent = ''")
     laboratory.call("DOM.setFileInputFiles", files=[str(photo)], nodeId=field)
     assert "Mean absolute error" in settled(laboratory, "walk")
-    pixel = laboratory.run(
-        "Array.from(document.querySelector('.easel').getContext('2d').getImageData(9, 200, 1, 1).data)"
-    )
-    assert pixel == [200, 30, 60, 255]
+    assert pixel_at(laboratory, 9, 200) == [200, 30, 60, 255]
     assert all(address.startswith(("file:", "blob:", "data:")) for address in laboratory.asked)
+    clear = tmp_path / "clear.png"
+    Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(clear)  # what is transparent becomes white
+    laboratory.run("document.querySelector('[data-panel=walk] .status').textContent = ''")
+    laboratory.call("DOM.setFileInputFiles", files=[str(clear)], nodeId=field)
+    settled(laboratory, "walk")
+    assert pixel_at(laboratory, 9, 200) == [255, 255, 255, 255]
 
 
 def press(page, key, code=0, text=""):
@@ -342,8 +387,7 @@ def test_every_control_is_reached_and_used_by_the_keyboard():
         page.open(PAGE.as_uri())
         page.run(f"{box}.querySelector('button').focus()")
         press(page, "Enter", 13, "\r")
-        settled(page, "between", 120)
-        page.run(f"{box}.querySelector('select').focus()")
+        settled(page, "between", 120)  # the button is gone, the first control has the focus
         reached = []
         while page.run(f"{box}.contains(document.activeElement)"):
             reached.append(
@@ -364,16 +408,24 @@ def test_a_stroke_of_the_mouse_paints_and_the_painting_is_inverted(laboratory):
     x, y = laboratory.run("(() => { const b = document.querySelector('.easel').getBoundingClientRect(); "
                           "return [b.left + 20, b.top + 20]; })()")  # fmt: skip
     laboratory.run("document.querySelector('[data-panel=walk] .status').textContent = ''")
-    for kind, step in (("mousePressed", 0), ("mouseMoved", 40), ("mouseReleased", 40)):
-        where = {"x": x + step, "y": y + step, "button": "left", "buttons": int(kind != "mouseReleased")}
-        laboratory.call("Input.dispatchMouseEvent", type=kind, clickCount=1, **where)
+
+    def drag(*steps):
+        for kind, step in zip(("mousePressed", "mouseMoved", "mouseMoved", "mouseReleased"), steps, strict=True):
+            where = {"x": x + step, "y": y + step, "button": "left", "buttons": int(kind != "mouseReleased")}
+            laboratory.call("Input.dispatchMouseEvent", type=kind, clickCount=1, **where)
+
+    before = pixel_at(laboratory, 80, 80)
+    drag(-60, 0, 40, 40)  # begins outside
+    assert pixel_at(laboratory, 80, 80) == before != [222, 143, 5, 255]
+    drag(0, 20, 40, 40)
     assert "Mean absolute error" in settled(laboratory, "walk")
-    easel = "document.querySelector('.easel').getContext('2d')"
-    assert laboratory.run(f"Array.from({easel}.getImageData(80, 80, 1, 1).data)") == [222, 143, 5, 255]  # #de8f05
+    assert pixel_at(laboratory, 80, 80) == [222, 143, 5, 255]  # #de8f05
 
 
 @built
-@pytest.mark.parametrize("reading", [{"width": 1280, "mode": "light"}, {"width": 390, "mode": "dark"}])
+@pytest.mark.parametrize(
+    "reading", [{"width": 1280, "mode": "light"}, {"width": 390, "mode": "dark"}, {"width": 320, "mode": "dark"}]
+)
 def test_axe_finds_nothing_in_the_running_panels_and_they_fit(laboratory, reading):
     laboratory.resize(reading["width"], 1400)
     laboratory.run(f"document.documentElement.dataset.theme = '{reading['mode']}'; 0")
@@ -414,6 +466,35 @@ def test_without_webassembly_a_picture_and_a_sentence_remain():
         assert page.run("document.querySelectorAll('.laboratory img').length") == 3
         assert page.run("document.querySelectorAll('.laboratory button').length") == 0
         assert "needs scripts and WebAssembly" in page.run("document.querySelector('.laboratory').innerText")
+
+
+@built
+@pytest.mark.parametrize("name", ["assets.js", "toy-dog.3.js", "pictures.0.js"])
+@pytest.mark.parametrize("instead", [None, "'another page'"])
+def test_start_can_be_pressed_again_after_a_file_was_missing(tmp_path, name, instead):
+    for entry in [*SITE.iterdir(), *(SITE / "_static").iterdir(), *PACKED.parent.iterdir()]:
+        link = tmp_path / entry.relative_to(SITE)
+        if entry in (SITE / "_static", PACKED.parent):
+            link.mkdir()
+        else:
+            link.symlink_to(entry)
+    file = tmp_path / "_static" / "laboratory" / name
+    file.unlink()
+    if instead:
+        file.write_text(instead)
+    with Browser() as page:
+        page.open((tmp_path / "book" / "laboratory.html").as_uri())
+        box = "document.querySelector('[data-panel=walk]')"
+        page.run(f"{box}.querySelector('button').focus(); {box}.querySelector('button').click(); 0")
+        page.wait(f"/did not work/.test({box}.querySelector('.status').textContent)")
+        assert f"{name} {'holds something else' if instead else 'could not be loaded'}" in page.run(f"{box}.innerText")
+        assert "Start" in page.run("document.activeElement.textContent")
+        file.unlink(missing_ok=True)
+        file.symlink_to(PACKED.parent / name)
+        started(page, "walk")
+        assert "Mean absolute error" in settled(page, "walk")
+        other = page.run("document.querySelector('[data-panel=noise] button').textContent")
+        assert other.startswith("Start: loads 1.0 MB more")  # the judge
 
 
 @built
@@ -500,5 +581,17 @@ def test_a_panel_without_its_runtime_is_a_picture_and_says_why():
     parts = [*made.PROGRAMS["wasm"], *made.PROGRAMS["webgpu"], "toy-dog", "pictures", "domain-scorer", "latents"]
     sizes = dict.fromkeys(parts, 1_000_000)
     whole = made.html("noise", "cat", False, "_static/laboratory", sizes)
-    assert 'data-wasm="6"' in whole and 'data-domain="cat"' in whole and "<img" not in whole
+    assert (
+        'data-wasm="6"' in whole
+        and 'data-loads="pictures domain-scorer"' in whole
+        and 'data-domain="cat"' in whole
+        and "<img" not in whole
+    )
     assert made.table({}) == "" and made.table(sizes).count("<tr>") == 1 + len(made.WORDS)
+
+
+def test_page_and_build_name_the_same_programs():
+    made = script("laboratory", "book/_ext")
+    (line,) = re.findall(r"const PROGRAMS = (\{.*\});", (SCRIPTS / "laboratory.js").read_text())
+    assert json.loads(re.sub(r"(\w+): ", r'"\1": ', line)) == made.PROGRAMS
+    assert {name for programs in made.PROGRAMS.values() for name in programs} == set(script("get_runtime").FILES)

@@ -14,7 +14,8 @@ const Laboratory = (() => {
 
   const assets = {}; // filled by assets.js: files, models, pictures, clouds
   const pieces = {}; // base64, until they are put together
-  const files = new Map(); // name -> promise of bytes
+  const arrived = {}; // name -> characters that came
+  const watchers = new Set(); // are called when some came
   const part = (name, number, text) => ((pieces[name] ??= [])[number] = text);
 
   function script(address) {
@@ -33,51 +34,58 @@ const Laboratory = (() => {
     return bytes;
   }
 
-  async function assembled(name, told) {
+  async function assembled(name) {
+    arrived[name] = 0;
     for (let i = 0; i < assets.files[name].parts; i++) {
-      await script(`${HERE}${name}.${i}.js`);
-      told(pieces[name][i].length);
+      const address = `${HERE}${name}.${i}.js`;
+      await script(address);
+      if (!pieces[name]?.[i]) throw new Error(`${address} holds something else`);
+      arrived[name] += pieces[name][i].length;
+      watchers.forEach((watch) => watch());
     }
     const packed = new Blob(pieces[name].map(bytesOf));
     delete pieces[name];
     return new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
   }
 
-  // the bytes of a file, loaded once; a failure can be tried again
-  function file(name, told = () => {}) {
-    if (!files.has(name)) files.set(name, assembled(name, told).catch((error) => (files.delete(name), Promise.reject(error))));
-    return files.get(name);
-  }
-
+  // what is made once for the page; a failure can be tried again
   const once = new Map();
   function shared(key, make) {
     if (!once.has(key)) once.set(key, make().catch((error) => (once.delete(key), Promise.reject(error))));
     return once.get(key);
   }
 
-  // what runs networks, by where they run; the first Start decides for the whole page
+  const contents = () =>
+    shared("contents", async () => {
+      await script(`${HERE}assets.js`);
+      if (!assets.files) throw new Error(`${HERE}assets.js holds something else`); // a server's page, for example
+    });
+
+  const file = (name) => shared(name, () => assembled(name));
+
+  // what runs networks, by where they run; the first Start that works decides for the whole page
   const PROGRAMS = { wasm: ["ort", "glue", "wasm"], webgpu: ["ort-gpu", "glue-gpu", "wasm-gpu"] };
   let device = null;
   const use = (name) => (device ??= name);
 
-  const runtime = (told) =>
-    shared("runtime", async () => {
-      const loaded = [];
-      for (const name of PROGRAMS[device]) loaded.push(await file(name, told));
+  const runtime = () =>
+    shared(`runtime ${device}`, async () => {
+      const names = PROGRAMS[device], loaded = [];
+      for (const name of names) loaded.push(await file(name));
       const [program, glue, machine] = loaded;
       const address = (bytes) => URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
       await script(address(program));
       Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: machine.buffer, wasmPaths: { mjs: address(glue) } });
       ort.env.logLevel = "error";
-      PROGRAMS[device].forEach((name) => files.delete(name)); // what has been handed over is not kept twice
+      names.forEach((name) => once.delete(name)); // what has been handed over is not kept twice
     });
 
   // a network as a function of Float32Arrays; all panels of a page share it
-  const session = (name, told) =>
+  const session = (name) =>
     shared(`session ${name}`, async () => {
-      await runtime(told);
-      const made = await ort.InferenceSession.create(await file(name, told), { executionProviders: [device] });
-      files.delete(name);
+      await runtime();
+      const made = await ort.InferenceSession.create(await file(name), { executionProviders: [device] });
+      once.delete(name);
       ort.env.wasm.wasmBinary = undefined; // compiled by now
       return async (inputs) => {
         const feeds = {};
@@ -88,8 +96,10 @@ const Laboratory = (() => {
       };
     });
 
-  async function predictor(name, told) {
-    const run = await session(name, told);
+  const ready = (name) => once.has(`session ${name}`); // or on its way
+
+  async function predictor(name) {
+    const run = await session(name);
     const predict = async (x, t) => {
       const start = performance.now();
       const eps = await run({ x: [x, [1, 3, SIDE, SIDE]], t: [Float32Array.of(Math.max(0, t)), [1]] });
@@ -101,24 +111,26 @@ const Laboratory = (() => {
   }
   const spent = { evaluations: 0, milliseconds: 0 };
 
-  async function judge(told) {
-    const run = await session("domain-scorer", told);
+  const clamped = (image) => image.map((v) => Math.max(-1, Math.min(1, v)));
+
+  async function judge() {
+    const run = await session("domain-scorer");
     return async (image, own, other) => {
-      const scores = await run({ images: [image.map((v) => Math.max(-1, Math.min(1, v))), [1, 3, SIDE, SIDE]] });
+      const scores = await run({ images: [clamped(image), [1, 3, SIDE, SIDE]] });
       const at = (domain) => scores[assets.judged.indexOf(domain)];
       return 1 / (1 + Math.exp(at(other) - at(own)));
     };
   }
 
   // picture i of a domain, channels x side x side in [-1, 1]
-  async function picture(domain, i, told) {
-    const bytes = await file("pictures", told), start = (assets.pictures[domain].first + i) * SIZE;
+  async function picture(domain, i) {
+    const bytes = await file("pictures"), start = (assets.pictures[domain].first + i) * SIZE;
     return Float32Array.from(bytes.subarray(start, start + SIZE), (v) => v / 127.5 - 1);
   }
 
   // the latents of a domain's pictures, kept in half precision
-  async function cloud(domain, told) {
-    const halves = new Uint16Array((await file("latents", told)).buffer), { first, count } = assets.clouds[domain];
+  async function cloud(domain) {
+    const halves = new Uint16Array((await file("latents")).buffer), { first, count } = assets.clouds[domain];
     return Array.from({ length: count }, (_, i) => Float32Array.from(halves.subarray((first + i) * SIZE, (first + i + 1) * SIZE), half));
   }
 
@@ -127,30 +139,34 @@ const Laboratory = (() => {
     return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : fraction * 2 ** -24);
   }
 
-  // ---- one run at a time: a newer one, of whatever panel, ends the one before it at its next evaluation
+  // ---- one run at a time: a newer one, of whatever panel, ends the one before it at its next step
 
   class Stopped extends Error {}
   let newest = 0, queue = Promise.resolve();
 
   function run(panel, work) {
-    const mine = ++newest;
+    const mine = (panel.newest = ++newest);
     const going = () => {
       if (mine !== newest) throw new Stopped();
     };
+    panel.say("");
     queue = queue.then(async () => {
-      if (mine !== newest) return;
-      panel.box.setAttribute("aria-busy", "true");
-      panel.stop.disabled = false;
+      let told = null;
       try {
+        going();
+        panel.box.setAttribute("aria-busy", "true");
+        panel.stop.disabled = false;
         await work(going);
       } catch (error) {
-        if (error instanceof Stopped) panel.say("Stopped.");
-        else panel.say(`This did not work: ${error.message}`);
+        told = error instanceof Stopped ? "Stopped." : `This did not work: ${error.message}`;
       }
+      panel.now("");
+      if (mine !== panel.newest) return; // the panel's next run waits
+      if (told) panel.say(told);
+      if (document.activeElement === panel.stop) panel.run.focus();
       panel.stop.disabled = true;
       panel.box.setAttribute("aria-busy", "false");
     });
-    return queue;
   }
 
   const breath = () => new Promise((resolve) => setTimeout(resolve)); // for the browser to paint and to listen
@@ -208,8 +224,9 @@ const Laboratory = (() => {
     const row = element("div", { class: "gallery", role: "group", "aria-label": label });
     const mark = (chosen) => [...row.children].forEach((one, i) => one.setAttribute("aria-pressed", String(i === chosen)));
     const made = { row, value: 0 };
-    made.fill = async (domain, count, chosen, told) => {
-      const images = await Promise.all(Array.from({ length: count }, (_, i) => picture(domain, i, told)));
+    made.fill = async (domain, chosen) => {
+      const { count } = assets.pictures[domain];
+      const images = await Promise.all(Array.from({ length: count }, (_, i) => picture(domain, i)));
       row.replaceChildren(...images.map((image, i) => {
         const canvas = element("canvas", { width: SIDE, height: SIDE });
         paint(canvas, image);
@@ -268,20 +285,25 @@ const Laboratory = (() => {
   function walkPanel(panel) {
     const again = () => panel.go(), models = Object.keys(assets.models);
     const model = select("model", models, again);
-    const domain = select("pictures", Object.keys(assets.pictures), () => fresh(0));
-    const choice = gallery("pictures to choose from", () => fresh(choice.value));
+    const domain = select("pictures", Object.keys(assets.pictures), () => fresh());
+    const choice = gallery("pictures to choose from", () => chosen());
     const t = slider("height t", 100, 900, 100, 800, again), steps = slider("steps", 2, 40, 1, 12, again);
     const solver = select("solver", Object.keys(Walk.RULES), again);
     const easel = element("canvas", { width: 256, height: 256, class: "easel", role: "img", "aria-label": "your picture" });
     const pen = easel.getContext("2d", { willReadFrequently: true });
     const color = element("input", { type: "color", value: "#de8f05" }), width = slider("brush", 4, 60, 2, 24);
     const opened = element("input", { type: "file", accept: "image/*", onchange: () => open(opened.files[0]) });
+    opened.addEventListener("click", () => (opened.value = "")); // so that the same file can be chosen again
     const walking = frame("walk"), back = frame("copy"), off = frame("error × 10"), table = numbers(["radius", "neighbors"]);
     let image = null;
 
-    async function fresh(chosen) {
-      await choice.fill(domain.value, assets.pictures[domain.value].count, chosen, panel.loaded);
-      image = await picture(domain.value, chosen);
+    async function fresh() {
+      await choice.fill(domain.value, 0);
+      await chosen();
+    }
+
+    async function chosen() {
+      image = await picture(domain.value, choice.value);
       const small = element("canvas", { width: SIDE, height: SIDE });
       paint(small, image);
       pen.imageSmoothingEnabled = false;
@@ -315,6 +337,7 @@ const Laboratory = (() => {
         next.getContext("2d").drawImage(from, ...place, side, side, 0, 0, next.width, next.width);
         [from, side, place] = [next, next.width, [0, 0]];
       }
+      white(); // below what is transparent
       pen.imageSmoothingEnabled = true;
       pen.drawImage(from, ...place, side, side, 0, 0, 256, 256);
       taken();
@@ -325,6 +348,7 @@ const Laboratory = (() => {
       return [((event.clientX - box.left) / box.width) * 256, ((event.clientY - box.top) / box.height) * 256];
     };
     easel.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button) return; // neither a second finger nor another button draws
       easel.setPointerCapture(event.pointerId);
       Object.assign(pen, { strokeStyle: color.value, lineWidth: width.value, lineCap: "round", lineJoin: "round" });
       pen.beginPath();
@@ -333,18 +357,18 @@ const Laboratory = (() => {
       pen.stroke();
     });
     easel.addEventListener("pointermove", (event) => {
-      if (!event.buttons) return;
+      if (!easel.hasPointerCapture(event.pointerId)) return;
       pen.lineTo(...where(event));
       pen.stroke();
     });
-    easel.addEventListener("pointerup", taken);
+    easel.addEventListener("lostpointercapture", taken); // lifted, or taken away by the browser
     easel.addEventListener("dragover", (event) => event.preventDefault());
     easel.addEventListener("drop", (event) => (event.preventDefault(), open(event.dataTransfer.files[0])));
-    const clear = button("White canvas", () => {
+    const white = () => {
       pen.fillStyle = "#fff";
       pen.fillRect(0, 0, 256, 256);
-      taken();
-    });
+    };
+    const clear = button("White canvas", () => (white(), taken()));
 
     solver.value = "dpm2m";
     domain.value = panel.box.dataset.domain;
@@ -355,18 +379,21 @@ const Laboratory = (() => {
         line(element("label", {}, "color ", color), width, clear), line(element("label", {}, "a picture of yours ", opened)),
         line(t, steps, solver), table.row,
       ],
-      start: () => fresh(0),
+      start: fresh,
       work: async (going) => {
-        const frozen = await predictor(model.value, panel.loaded), path = Walk.levels(frozen.table, t.value, steps.value, solver.value);
-        const rule = Walk.RULES[solver.value];
+        const name = model.value, height = t.value, many = steps.value, how = solver.value; // a slider may move meanwhile
+        if (!ready(name)) panel.say("Loading …");
+        const frozen = await predictor(name), path = Walk.levels(frozen.table, height, many, how), rule = Walk.RULES[how];
+        going();
+        panel.say("");
         reset();
         const look = (x, seen, level) => (walking.show(x, "walking up", gain(level)), table.show(of(x)));
         const latent = await shown(frozen, image, path, rule, going, panel, "up", look);
         table.show(of(latent));
-        walking.show(latent, `latent, t = ${t.value}`, gain(path.at(-1)));
+        walking.show(latent, `latent, t = ${height}`, gain(path.at(-1)));
         const down = (x, seen) => seen && back.show(seen, "copy, as guessed on the way");
         const copy = await shown(frozen, latent, path.slice().reverse(), rule, going, panel, "down", down);
-        const error = Walk.error(copy.map((v) => Math.max(-1, Math.min(1, v))), image);
+        const error = Walk.error(clamped(copy), image);
         back.show(copy, "copy");
         const plane = SIDE * SIDE, gap = (i) => [0, 1, 2].reduce((sum, c) => sum + Math.abs(copy[i + c * plane] - image[i + c * plane]), 0) / 3;
         off.show(copy.map((_, i) => 1 - 10 * gap(i % plane)), "error × 10, dark where it is large");
@@ -378,7 +405,7 @@ const Laboratory = (() => {
   // the way down with fresh noise, and a judge
   function noisePanel(panel) {
     const again = () => panel.go(), own = "dog";
-    const domain = select("pictures", assets.judged.filter((name) => name !== own && name in assets.pictures), () => fresh(0));
+    const domain = select("pictures", assets.judged.filter((name) => name !== own && name in assets.pictures), () => fresh());
     const choice = gallery("pictures to choose from", again);
     const eta = slider("η, share of fresh noise", 0, 1, 0.05, 0.8, again);
     const t = slider("height t", 100, 900, 100, 800, again), steps = slider("steps", 4, 40, 1, 16, again);
@@ -388,44 +415,46 @@ const Laboratory = (() => {
     const table = numbers(["radius", "neighbors"]), latents = new Map();
     let seed = 1;
     domain.value = panel.box.dataset.domain;
-    const fresh = async (chosen) => (await choice.fill(domain.value, assets.pictures[domain.value].count, chosen, panel.loaded), again());
+    const fresh = async () => (await choice.fill(domain.value, 0), again());
     return {
       parts: [
         line(domain), choice.row, line(eta, t, steps, solver, button("Other noise", () => (seed++, again()))),
         line(image, walking, guess), element("p", {}, `the judge's odds of a ${own}: `, odds, " ", words), table.row,
       ],
-      start: () => fresh(0),
+      start: fresh,
       work: async (going) => {
-        const frozen = await predictor("toy-dog", panel.loaded), judged = await judge(panel.loaded), other = domain.value;
-        const x = await picture(other, choice.value), path = Walk.levels(frozen.table, t.value, steps.value, solver.value);
-        const key = [other, choice.value, t.value, steps.value, solver.value].join(" ");
+        const other = domain.value, chosen = choice.value, share = eta.value, how = solver.value; // as at the run's start
+        const height = t.value, many = steps.value, key = [other, chosen, height, many, how].join(" ");
+        const frozen = await predictor("toy-dog"), judged = await judge(), x = await picture(other, chosen);
+        const path = Walk.levels(frozen.table, height, many, how);
         reset();
-        image.show(x, `${other} ${choice.value + 1}`);
+        image.show(x, `${other} ${chosen + 1}`);
         if (!latents.has(key)) {
           const look = (state, seen, level) => (walking.show(state, "walking up", gain(level)), table.show(of(state)));
-          latents.set(key, await shown(frozen, x, path, Walk.RULES[solver.value], going, panel, "up", look));
+          latents.set(key, await shown(frozen, x, path, Walk.RULES[how], going, panel, "up", look));
         }
         const latent = latents.get(key), draw = Walk.normals(seed);
-        walking.show(latent, `latent, t = ${t.value}`, gain(path.at(-1)));
+        walking.show(latent, `latent, t = ${height}`, gain(path.at(-1)));
         table.show(of(latent));
-        const down = eta.value ? Walk.levels(frozen.table, t.value, steps.value) : path;
-        const rule = eta.value ? Walk.noisy(eta.value, () => draw(SIZE)) : Walk.RULES[solver.value];
+        const down = share ? Walk.levels(frozen.table, height, many) : path;
+        const rule = share ? Walk.noisy(share, () => draw(SIZE)) : Walk.RULES[how];
         const weigh = async (seen, told) => {
-          const share = await judged(seen, own, other);
+          const found = await judged(seen, own, other), percent = Math.round(100 * found);
           guess.show(seen, told);
-          odds.value = share;
-          words.textContent = `${Math.round(100 * share)} % ${own}, ${Math.round(100 * (1 - share))} % ${other}`;
-          return share;
+          odds.value = found;
+          words.textContent = `${percent} % ${own}, ${100 - percent} % ${other}`;
+          return found;
         };
         const look = (state, seen) => seen && weigh(seen, "picture, as guessed on the way");
         const copy = await shown(frozen, latent, down.slice().reverse(), rule, going, panel, "down", look);
-        const share = await weigh(copy, "picture that came out");
-        panel.say(`η = ${eta.value}: the judge says ${share > 0.5 ? own : other}. ${cost()}.`);
+        const found = await weigh(copy, "picture that came out");
+        panel.say(`η = ${share}: the judge says ${found > 0.5 ? own : other}. ${cost()}.`);
       },
     };
   }
 
   // a new latent between two, or among neighbors
+  const NEIGHBORS = 5; // as the page says
   function betweenPanel(panel) {
     const again = () => panel.go();
     const domain = select("pictures", Object.keys(assets.clouds), () => fresh());
@@ -436,9 +465,8 @@ const Laboratory = (() => {
     const table = numbers(["radius", "neighbors", "angle"]);
     let seed = 1;
     const fresh = async () => {
-      const { count } = assets.clouds[domain.value];
-      await first.fill(domain.value, count, 0, panel.loaded);
-      await second.fill(domain.value, count, 1, panel.loaded);
+      await first.fill(domain.value, 0);
+      await second.fill(domain.value, 1);
       second.enable(way.value !== "neighbors");
       again();
     };
@@ -451,25 +479,25 @@ const Laboratory = (() => {
       ],
       start: fresh,
       work: async (going) => {
-        const frozen = await predictor("toy-dog", panel.loaded), latents = await cloud(domain.value, panel.loaded);
+        const name = domain.value, how = way.value, among = how === "neighbors"; // as at the run's start
         const [a, b, w] = [first.value, second.value, weight.value];
-        const pictures = await Promise.all(latents.map((_, i) => picture(domain.value, i)));
-        const among = way.value === "neighbors";
+        const frozen = await predictor("toy-dog"), latents = await cloud(name);
+        const pictures = await Promise.all(latents.map((_, i) => picture(name, i)));
         const z = among
-          ? Walk.centered(latents, a, w, Walk.normals(seed)(6))
-          : Walk[way.value === "arc" ? "slerp" : "lerp"](latents[a], latents[b], w);
+          ? Walk.centered(latents, a, w, Walk.normals(seed)(1 + NEIGHBORS))
+          : Walk[how === "arc" ? "slerp" : "lerp"](latents[a], latents[b], w);
         one.show(pictures[a], "first parent");
         two.show(pictures[b], among ? "not used" : "second parent");
         table.show({ ...of(z), angle: Walk.angle(latents[a], latents[b]) });
         reset();
-        const path = Walk.levels(frozen.table, assets.height, 12, "dpm2m").reverse();
+        const { t, steps, solver } = assets.down, path = Walk.levels(frozen.table, t, steps, solver).reverse();
         const nearest = (image) => {
           const gaps = pictures.map((other) => Walk.error(image, other)), k = gaps.indexOf(Math.min(...gaps));
           near.show(pictures[k], `nearest picture: number ${k + 1}, ${gaps[k].toFixed(3)} away`);
           return k;
         };
         const look = (state, seen) => seen && made.show(seen, "new picture, as guessed on the way");
-        const image = await shown(frozen, z, path, Walk.RULES.dpm2m, going, panel, "down", look);
+        const image = await shown(frozen, z, path, Walk.RULES[solver], going, panel, "down", look);
         made.show(image, "new picture");
         const k = nearest(image), parent = k === a || (k === b && !among) ? "a parent" : "no parent";
         panel.say(`Nearest of ${pictures.length} pictures is number ${k + 1}, ${parent}. ${cost()}.`);
@@ -481,46 +509,65 @@ const Laboratory = (() => {
 
   // ---- a box of the page becomes a panel
 
-  const needed = { walk: ["pictures"], noise: ["pictures", "domain-scorer"], between: ["pictures", "latents"] };
-  const weight = (kind) =>
-    [...PROGRAMS[device], "toy-dog", ...needed[kind]].reduce((sum, name) => sum + assets.files[name].size, 0);
+  const idle = new Set(); // what offers Start, in each panel that has not been started
 
   function prepare(box) {
-    const kind = box.dataset.panel;
-    const status = element("p", { class: "status", role: "status" }), bar = element("progress", { max: 1, value: 0, "aria-label": "loaded" });
-    const panel = { box, stop: button("Stop", () => newest++) };
-    panel.say = (text) => (status.textContent = text);
+    const { panel: kind, wasm, webgpu } = box.dataset, loads = box.dataset.loads.split(" ");
+    const status = element("p", { class: "status", role: "status" });
     const live = element("span", { class: "now", "aria-hidden": "true" });
-    panel.now = (text) => (live.textContent = text);
-    let total = 1, loaded = 0;
-    panel.loaded = (size) => (bar.value = Math.min(1, (loaded += size) / total));
-    const starts = element("div", { class: "line" });
+    const bar = element("progress", { max: 1, value: 0, "aria-label": "loaded" }), starts = line();
+    const panel = {
+      box,
+      run: button("Run", () => panel.go()),
+      stop: button("Stop", () => (newest++, panel.say("Stopped."))),
+      say: (text) => status.textContent !== text && (status.textContent = text), // a screen reader reads it once
+      now: (text) => (live.textContent = text),
+    };
+    panel.stop.disabled = true;
+    const sum = (names, size) => names.reduce((total, name) => total + size(name), 0);
+    const came = (name) => arrived[name] ?? 0, whole = (name) => assets.files[name].size;
+    let graphics = false;
+    const offer = () => {
+      const known = device && assets.files; // another panel runs, or loads
+      const left = known && sum([...PROGRAMS[device], "toy-dog", ...loads], (name) => whole(name) - came(name)) / 1e6;
+      const words = known
+        ? { [device]: left ? `Start: loads ${left.toFixed(1)} MB more, then runs in this page` : "Start: runs in this page" }
+        : { wasm: `Start: loads ${wasm} MB, then runs in this page` };
+      if (graphics && !known) words.webgpu = `on the graphics card: ${webgpu} MB`;
+      starts.replaceChildren(...Object.entries(words).map(([where, text]) => button(text, () => begin(where))));
+    };
     const begin = async (where) => {
-      starts.querySelectorAll("button").forEach((one) => (one.disabled = true));
+      const focused = starts.contains(document.activeElement);
+      const names = [...PROGRAMS[use(where)], "toy-dog", ...loads];
+      const watch = () => (bar.value = sum(names, came) / sum(names, whole));
+      idle.delete(offer);
+      starts.replaceChildren(bar);
       panel.say("Loading …");
-      starts.append(bar);
       try {
-        use(where);
-        if (!assets.files) await script(`${HERE}assets.js`);
-        total = weight(kind);
-        await runtime(panel.loaded);
-        await predictor("toy-dog", panel.loaded);
+        await contents();
+        watchers.add(watch);
+        await predictor("toy-dog");
+        for (const name of loads) await (name === "domain-scorer" ? judge() : file(name));
         const made = PANELS[kind](panel);
-        panel.go = () => {
-          panel.say("");
-          return run(panel, made.work).then(() => panel.now(""));
-        };
-        panel.stop.disabled = true;
-        box.replaceChildren(...made.parts, line(button("Run", () => panel.go()), panel.stop, live), status);
+        panel.go = () => run(panel, made.work);
+        box.replaceChildren(...made.parts, line(panel.run, panel.stop, live), status);
         await made.start();
       } catch (error) {
+        if (!ready("toy-dog")) device = null;
         panel.say(`This did not work: ${error.message}`);
-        bar.remove();
-        starts.querySelectorAll("button").forEach((one) => (one.disabled = false));
+        idle.add(offer);
       }
+      watchers.delete(watch);
+      idle.forEach((again) => again());
+      // the button that was pressed is gone: the keyboard goes on at the first control
+      if (focused && document.activeElement === document.body) box.querySelector("button, select").focus({ preventScroll: true });
     };
-    starts.append(button(`Start: loads ${box.dataset.wasm} MB, then runs in this page`, () => begin("wasm")));
-    card().then((found) => found && starts.append(button(`on the graphics card: ${box.dataset.webgpu} MB`, () => begin("webgpu"))));
+    idle.add(offer);
+    offer();
+    card().then((found) => {
+      graphics = found;
+      if (idle.has(offer)) offer();
+    });
     box.querySelector(".without").remove();
     box.append(starts, status);
   }

@@ -123,10 +123,11 @@ const Walk = (() => {
   const zeros = (z) => new Float32Array(z.length);
   const lerp = (a, b, w) => combine(zeros(a), [1 - w, a], [w, b]);
 
+  const between = (a, b) => Math.acos(Math.max(-1, Math.min(1, dot(a, b) / (norm(a) * norm(b))))); // an angle
+
   // along the arc between two directions, and linearly between two lengths
   function slerp(a, b, w) {
-    const first = norm(a), second = norm(b), length = (1 - w) * first + w * second;
-    const turn = Math.acos(Math.max(-1, Math.min(1, dot(a, b) / (first * second))));
+    const first = norm(a), second = norm(b), length = (1 - w) * first + w * second, turn = between(a, b);
     if (Math.sin(turn) < 1e-4) return combine(zeros(a), [((1 - w) * length) / first, a], [(w * length) / second, b]);
     const share = (part) => (length * Math.sin(part * turn)) / Math.sin(turn);
     return combine(zeros(a), [share(1 - w) / first, a], [share(w) / second, b]);
@@ -152,7 +153,7 @@ const Walk = (() => {
 
   const error = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / (2 * a.length); // on [0, 1]
   const radius = (z) => norm(z) / Math.sqrt(z.length); // in units of sqrt(d)
-  const angle = (a, b) => (Math.acos(dot(a, b) / (norm(a) * norm(b))) * 180) / Math.PI;
+  const angle = (a, b) => (between(a, b) * 180) / Math.PI; // in degrees
 
   // correlation of a pixel with the one to its right, in an image of channels x side x side
   function neighbors(z, side) {
