@@ -2,22 +2,17 @@
 
 * Sphinx puts the parameters of a long signature into a definition list without terms: they become plain lines.
 * sphinxcontrib-bibtex marks its list by roles that do not fit together: the marks go, the list stays.
-* sphinx-proof and sphinx-exercise give all boxes of a kind, and their contents, one id: it goes, nothing leads to it.
 """
 
 from __future__ import annotations
 
-import re
-
 from bs4 import BeautifulSoup
 
-SAME_ID = re.compile(r'(<(?:section|div)(?: class="[^"]*")?) id="(?:proof|(?:proof|exercise|solution)-content)"')
 MARKS = ("<dl>\n<dd>", 'role="list" class="citation-list"', 'role="doc-biblioentry"')
 
 
 def mended(body: str) -> str:
     """Return the HTML of a page's body without these faults."""
-    body = SAME_ID.sub(r"\1", body)
     if not any(mark in body for mark in MARKS):
         return body
     page = BeautifulSoup(body, "html.parser")
