@@ -267,6 +267,11 @@ def tuning(world: World, images: Images, domain: str, options, pictures: Path) -
     return {"sheet": save(shown, pictures / f"tuning-{domain}.webp"), "methods": rows}
 
 
+def galaxies_without_flag(images: torch.Tensor) -> pd.DataFrame:
+    """Statistics of galaxies; how doubtful a measurement is, is not one of them."""
+    return astro.morphology(astro.brightness(images)).drop(columns="flag")
+
+
 def dust_of_spitzer(images: torch.Tensor) -> pd.DataFrame:
     """Statistics of pictures whose red, green and blue are 24, 8 and 4.5 micrometers, not 250, 24 and 4.5."""
     found = astro.dust_statistics((images + 1) / 2)
@@ -276,7 +281,7 @@ def dust_of_spitzer(images: torch.Tensor) -> pd.DataFrame:
 def sky(world: World, images: Images, domain: str, precision: str, pictures: Path) -> dict:
     """Which statistics of real galaxies or dust survive: of round trips, of arcs, of neighbors."""
     model, n = ood.load_model(world.model), 96
-    measure = {"galaxies": lambda x: astro.morphology(astro.brightness(x)), "dust": dust_of_spitzer}[domain]
+    measure = {"galaxies": galaxies_without_flag, "dust": dust_of_spitzer}[domain]
     x, rest = images(domain, N), images(domain, n, "held_out")
     z = ood.invert(model, x, **WALK, progress=False)
     down, found = DOWN | {"precision": precision, "progress": False}, {}

@@ -46,6 +46,7 @@ pre { font-size: 7.8pt; line-height: 1.3; white-space: pre-wrap; background: #f5
 table { border-collapse: collapse; font-size: 7.8pt; margin: 0.8em 0; max-width: 100%; }
 th, td { border-bottom: 0.5pt solid #999; padding: 0.15em 0.5em; text-align: left; vertical-align: top; }
 .admonition { border-left: 2pt solid #0173b2; padding: 0.2em 0.8em; margin: 0.8em 0; }
+.proof.unnumbered { border-color: #ccc; padding-left: 2em; }
 .admonition-title { font-weight: bold; }
 .admonition-title::before, .admonition-title::after { content: none !important; }  /* signs of a font of the site */
 .eqno, .citation .label { float: left; margin-right: 1em; }

@@ -122,7 +122,7 @@ def _slide(tag: Tag, heading: str) -> Iterator[str]:
         picture = copy.copy(tag.img)
         long = ' class="long"' if len(first) > LONG else ""
         yield f"{part}<h2{long}>{escape(first)}</h2>\n<figure>{picture}<figcaption>{escape(rest)}</figcaption></figure>"
-    elif "proof" in classes and "admonition" in classes and tag.get("id") != "proof":
+    elif "proof" in classes and "admonition" in classes and "unnumbered" not in classes:
         title = tag.find(class_="admonition-title")
         body = "".join(str(child) for child in tag.children if child is not title)
         yield f"{part}<h2>{title.decode_contents()}</h2>\n{body}"

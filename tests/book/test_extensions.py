@@ -423,6 +423,9 @@ def test_faults_of_other_extensions_are_mended():
     assert len(page("dl")) == 1 and len(page("dd")) == 1
     assert "role" not in mended('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">')
     assert mended("<p>As it is.</p>") == "<p>As it is.</p>"
+    box = '<div class="proof admonition" id="proof"><section class="a" id="proof-content"><p id="proof">.</p>'
+    assert mended(box) == '<div class="proof unnumbered admonition"><section class="a"><p id="proof">.</p>'
+    assert mended('<section id="exercise-content">') == "<section>"
 
 
 PAGE_CONF = """

@@ -24,7 +24,7 @@ def program(name):
 PAGE = """<article><h1>A chapter<a class="headerlink">#</a></h1><p><b>The question.</b> Why?</p>
 <section><h2>A lemma</h2>
 <div class="proof lemma admonition" id="lem"><p class="admonition-title">Lemma 1</p><p>So it is.</p></div>
-<div class="proof admonition" id="proof"><p>A long proof.</p></div>
+<div class="proof unnumbered admonition"><p>A long proof.</p></div>
 <figure id="fig-a"><img alt="A disc" src="../_images/a.png"/>
 <figcaption><p><span class="caption-number">Fig. 1</span><span class="caption-text">A disc (Fig. 2 of others) is round.
 It rolls.</span></p></figcaption></figure>
