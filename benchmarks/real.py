@@ -53,6 +53,7 @@ MANY = {"sizes": (25, 500), "domains": ("apples", "objects")}
 ETAS, HEIGHTS, STEPS = (0.0, 0.25, 0.5, 0.75, 1.0), (200, 400, 600, 800), 16
 PAIRS = {"near": "objects", "far": "dust"}  # for tuning
 SHOWN = ("apples", "dust", "histology", "hubble")  # domains whose new images the book shows
+LAST = float(ood.alphas_cumprod("linear")[999])  # share of the image where walks end
 THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())
 
 
@@ -152,27 +153,35 @@ def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int
         "points": len(g),
         "gap": ood.kernel_distance(mine, x, torch.nn.Flatten()).value,
     }
+    last = round(ood.timestep_at(model.alphas_cumprod, LAST))
     for t in (200, 999):
-        a, b = (ood.invert(model, y[:few], **(FINER | {"t": t}), progress=False) for y in (mine, x))
+        a, b = (ood.invert(model, y[:few], **(FINER | {"t": min(t, last)}), progress=False) for y in (mine, x))
         found[f"machine, t = {t}"] = theory.held_out_of(ood.gram(a, b), few, C=100).machine
     return found
 
 
 def judged(images, real, world: World, domain: str, scorer) -> dict:
-    """How far images are from a domain, how different, and whether they fell back into the training domain."""
+    """How far images are from a domain, how new and how different, and whether they fell back into the training one."""
     images = images.clamp(-1, 1)
     features = ood.features_of(images, scorer)
     called = scorer.probabilities(images).argmax(1)
+    new = ood.novelty(images, real["inputs"], real["images"], network=torch.nn.Flatten())
+    found = {
+        "kernel": ood.kernel_distance(features, real["features"]),
+        "thumbnails": ood.kernel_distance(THUMBNAIL(images), THUMBNAIL(real["images"])),
+        "diversity": ood.diversity(images, network=scorer),
+        "ms_ssim": ood.diversity(images, "ms-ssim", max_images=30),
+    }
     return {
         "images": len(images),
         "frechet": ood.frechet_distance(features, real["features"]),
-        "kernel": ood.kernel_distance(features, real["features"]).value,
-        "thumbnails": ood.kernel_distance(THUMBNAIL(images), real["small"]).value,
         "own": int((called == scorer.domains.index(world.own)).sum()),
         "target": int((called == scorer.domains.index(domain)).sum()),
         "captured": int((ood.capture_odds(images, world.own, domain, scorer) > 0.5).sum()),
-        "diversity": ood.diversity(images, network=scorer).value,
-        "ms_ssim": ood.diversity(images, "ms-ssim", max_images=30).value,
+        "novelty": new.median,
+        "copies": new.copies,
+        **{name: one.value for name, one in found.items()},
+        **{f"{name}_error": one.error for name, one in found.items()},
     }
 
 
@@ -187,9 +196,8 @@ def generation(
 ) -> dict:
     """Measure every way to draw latents, and write the first images of domains that are shown."""
     model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
-    held = images(domain, HELD_OUT, "held_out")
-    real = {"features": ood.features_of(held, scorer), "small": THUMBNAIL(held)}
-    x = images(domain, n)
+    x, held = images(domain, n), images(domain, HELD_OUT, "held_out")
+    real = {"inputs": x, "images": held, "features": ood.features_of(held, scorer)}
     z = ood.invert(model, x, **WALK, progress=False)
     spread = (z - z.mean(0)).flatten(1).norm(dim=1).mean()
     own = images(world.own, HELD_OUT, "held_out")
@@ -244,11 +252,10 @@ def mixing(world: World, images: Images, domain: str, precision: str, few: int =
 
 
 def noise(world: World, images: Images, precision: str) -> dict:
-    """What a judge calls images that began as white noise."""
+    """What a judge calls images that began as white noise, in each repetition another one."""
     model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
-    made = ood.fresh_images(
-        model, FEW, eta=0.0, generator=torch.Generator().manual_seed(0), **(DOWN | {"precision": precision})
-    )
+    stream = torch.Generator().manual_seed(images.repetition)
+    made = ood.fresh_images(model, FEW, eta=0.0, generator=stream, **(DOWN | {"precision": precision}))
     called = scorer.probabilities(made.clamp(-1, 1)).argmax(1)
     return {"images": FEW, "own": int((called == scorer.domains.index(world.own)).sum())}
 

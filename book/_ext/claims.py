@@ -19,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
-from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, WORLDS, Verdict
+from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, PROVED, SMALL, WORLDS, Verdict
 from ood_helpers.pages.worlds import repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
@@ -82,8 +82,12 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: pd.DataFrame) -> nodes.
     worlds = [world for world in WORLDS if any(verdict.world == world for verdict, _ in rows)]
 
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
-        status = nodes.inline("", verdict.words, classes=["claim-status", CSS_CLASS[verdict.status]])
-        return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
+        words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
+        repeated = again["repeated"].get(verdict.key, "")
+        if repeated.startswith("depends") and css != CSS_CLASS[PROVED]:
+            words, told, css = f"{repeated}, {SMALL}", f" here {words};", "claim-open"
+        status = nodes.inline("", words, classes=["claim-status", css])
+        return nodes.paragraph("", "", status, nodes.Text(f"{told} {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> list[list[nodes.Node]]:
         cells = [said(KNOWN[key].text), said(KNOWN[key].place)]

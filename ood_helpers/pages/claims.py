@@ -139,12 +139,17 @@ CLAIMS, OTHERS = (
 KNOWN = ChainMap(OTHERS, CLAIMS)
 
 PROVED, DEFINED = "proved", "true by definition"
-WORDS = {"holds": "reproduced", "fails": "not reproduced", "undecided": "undecided"}
+WORDS = {
+    "holds": "reproduced",
+    "fails": "not reproduced",
+    "undecided": "undecided",
+    "depends": "depends on the domain,",
+}
 SMALL, PRINTED = "on small models", "by the paper's own numbers"
-Outcome = Literal["holds", "fails", "undecided"]
+Outcome = Literal["holds", "fails", "undecided", "depends"]
 WORLDS = {"drawn": "Drawn images", "real": "Real images"}
 CSS_CLASS = {PROVED: "claim-proved", DEFINED: "claim-proved"}
-for _outcome, _css in {"holds": "claim-holds", "fails": "claim-fails", "undecided": "claim-open"}.items():
+for _outcome, _css in {**dict.fromkeys(WORDS, "claim-open"), "holds": "claim-holds", "fails": "claim-fails"}.items():
     CSS_CLASS |= {f"{WORDS[_outcome]} {where}": _css for where in (SMALL, PRINTED)}
 
 
@@ -190,7 +195,7 @@ def measured(
     ``number`` is what was measured, with its condition, such as "MAE 0.0072 to 0.013 over ten domains, t = 800";
     ``when`` are circumstances that the status is limited to, put after the word "when"; ``world`` is "drawn" or
     "real", as the images are; ``where`` says what was measured, `SMALL` models or numbers that the paper has `PRINTED`.
-    ValueError: there is no such claim, or the outcome is none of the three.
+    ValueError: there is no such claim, or the outcome is none of these.
     """
     check_choice("key", key, KNOWN)
     check_choice("outcome", outcome, WORDS)

@@ -40,8 +40,28 @@ def outcomes(record: Mapping[str, Any], world: str) -> dict[str, Judged]:
     made = {name: record["generation"][name] for name in known["unseen"]}
     maps = {name: record["mixing"][name] for name in known["mixed"]}
     start = record["noise"][known["own"]]
-    found = [*_of_clouds(clouds, known["own"]), *_of_mixing(record["settings"], maps, made, start), *_of_samples(made)]
+    settings = record["settings"]
+    found = [*_of_clouds(settings, clouds, known["own"]), *_of_mixing(settings, maps, made, start), *_of_samples(made)]
     return {judged.key: judged for judged in found}
+
+
+def crossed(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Judge what latents decide for each model with the images of each world, and return a row a claim.
+
+    The last column says on what the outcome depends: on the "model", if for either kind of images the models differ
+    and the images do not; on the "images", if it is the other way round; on "both"; or on "neither".
+    """
+    worlds, found = record["worlds"], {}
+    for known in worlds.values():
+        for world, seen in worlds.items():
+            clouds = {k: record["clouds"][f"{known['model']} {k}"] for k in (known["own"], *seen["unseen"])}
+            judged = _of_clouds(record["settings"], clouds, known["own"])
+            found[known["model"], world] = {one.key: one.outcome for one in judged}
+    table = pd.DataFrame(found)
+    models, images = ((table.T.groupby(level=level).nunique().T == 1).all(axis=1) for level in (1, 0))
+    cause = {(True, True): "neither", (True, False): "images", (False, True): "model", (False, False): "both"}
+    table["depends on", ""] = [cause[pair] for pair in zip(models, images, strict=True)]
+    return table
 
 
 def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
@@ -61,8 +81,8 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
     """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what it depends; and each model's.
 
     ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that holds here and fails there depends on the
-    "images" if it does so for one model, else on the "model". A model's column has its outcomes and
-    the value that decides, with a 95 % interval of the mean over repetitions, by Student's law.
+    "draw of images" if it does so for one model, else on the "model or its domains", since each model has its own. A
+    model's column has its outcomes and the value that decides, with a 95 % interval of the mean, by Student's law.
     """
     found: dict[str, dict[str, list[Judged]]] = {}
     for name, repetition in record["repetitions"].items():
@@ -74,7 +94,8 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
     for key, by_model in found.items():
         told = {model: {judged.outcome for judged in each} for model, each in by_model.items()}
         every = [judged.outcome for each in by_model.values() for judged in each]
-        mixed = "images" if any({"holds", "fails"} <= each for each in told.values()) else "model"
+        one = any({"holds", "fails"} <= each for each in told.values())
+        mixed = "draw of images" if one else "model or its domains"
         status = f"depends on the {mixed}" if {"holds", "fails"} <= set(every) else _counted(every)
         first = next(iter(by_model.values()))[0]
         each = {model: _again(judged) for model, judged in by_model.items()}
@@ -95,9 +116,9 @@ def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
 
 def _counted(outcomes: list[Outcome]) -> str:
     """Say how many of how many: "9 of 9 hold", "7 of 9 hold, 2 undecided"."""
-    words = {"holds": "hold", "fails": "fail", "undecided": "undecided"}
+    words = {"holds": "hold", "fails": "fail", "depends": "depend on the domain", "undecided": "undecided"}
     first, *others = [f"{outcomes.count(k)} {words[k]}" for k in words if k in outcomes]
-    number, word = first.split(" ")
+    number, word = first.split(" ", 1)
     return ", ".join([f"{number} of {len(outcomes)} {word}", *others])
 
 
@@ -128,7 +149,7 @@ def _span(values, digits: int = 2) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def _of_clouds(clouds: dict[str, dict], own: str) -> Iterator[Judged]:
+def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator[Judged]:
     """Chapters 1 to 4."""
     unseen = {name: row for name, row in clouds.items() if name != own}
     maes, errors = np.array(_column(unseen, "mae")).T
@@ -170,7 +191,7 @@ def _of_clouds(clouds: dict[str, dict], own: str) -> Iterator[Judged]:
     told = f"accuracy {_span(machine)}"
     yield Judged("svm-separable", separable, told, "smallest accuracy", min(machine))
     early, late = (_column(unseen, f"machine, t = {t}") for t in (200, 999))
-    earlier = verdicts.separable_earlier(early, late, points)
+    earlier = verdicts.separable_earlier(early, late, 2 * settings["few"])
     gain = np.subtract(early, late)
     told = f"{_span(gain)} more at t = 200 than at 999"
     yield Judged("separable-earlier", earlier, told, "smallest gain of accuracy", gain.min())
@@ -199,9 +220,13 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     low, high = np.array([wilson_interval(k, of) for k, of in zip(caught, images, strict=True)]).T
     rates = np.divide(caught, images)
     told = f"{_span(rates)} of one-variance draws captured"
-    yield Judged("captured-draws", verdicts.captured_draws(low, high), told, "smallest share captured", rates.min())
+    yield Judged("captured-draws", verdicts.captured_draws(low, high), told, "largest share captured", rates.max())
     widths = [verdicts.bandwidths(b) for b in found.values()]
     nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
+    near, *_, far = sorted(zip((made[name]["gap"] for name in maps), maps, (mean for *_, mean in widths), strict=True))
+    told = f"mean B {far[2][0]:.2f} of {far[1]}, {near[2][0]:.2f} of {near[1]}"
+    wider = far[2][0] - near[2][0]
+    yield Judged("bandwidth-gap", verdicts.bandwidth_gap(far[2], near[2]), told, "B, farthest less nearest", wider)
     first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
     told = f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
     gained = np.nanmin(np.subtract(first, last))
@@ -217,22 +242,27 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     told = f"lines keep {_span(spread)} of the spread"
     yield Judged("convex-combination", verdicts.convex_combination(spread), told, "smallest share kept", min(spread))
     arcs = [row["arcs"] for row in made.values()]
-    each = [
-        verdicts.interpolation_generates(arc["captured"], arc["images"], arc["kernel"], row["gap"])
+    outcomes = [
+        verdicts.interpolation_generates(
+            arc["captured"], arc["images"], arc["kernel"], row["gap"], arc["kernel_error"], arc["copies"]
+        )
         for arc, row in zip(arcs, made.values(), strict=True)
     ]
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
     near = np.divide(_column(made, "arcs", "kernel"), _column(made, "gap"))
-    told = f"arcs: {_span(caught)} captured, kernel distance {_span(near)} of that between the domains"
-    yield Judged("interpolation-generates", verdicts.together(each), told, "largest distance, relative", near.max())
-    gains = [
-        np.subtract(_column(made, "arcs", key), _column(made, "arcs, 0.1", key)) for key in ("diversity", "ms_ssim")
-    ]
+    told = f"arcs: {_span(caught)} captured, {_span(_column(made, 'arcs', 'copies'))} copies, "
+    told += f"kernel distance {_span(near)} of that between the domains"
+    yield Judged("interpolation-generates", verdicts.each(outcomes), told, "largest distance, relative", near.max())
+    ends = ("arcs", "arcs, 0.1")
+    gains, errors = [], []
+    for key in ("diversity", "ms_ssim"):
+        gains.append(np.subtract(*(_column(made, way, key) for way in ends)))
+        errors.append(np.hypot(*(_column(made, way, f"{key}_error") for way in ends)))
     told = f"MS-SSIM diversity {_span(gains[1])} more in the middle"
-    yield Judged("middle-of-path", verdicts.middle_of_path(*gains), told, "smallest gain by MS-SSIM", gains[1].min())
-    score = np.divide(_column(made, "arcs", "frechet"), _column(made, "real", "frechet"))
-    gap = _column(made, "gap")
-    order = np.corrcoef(np.argsort(np.argsort(gap)), np.argsort(np.argsort(score)))[0, 1]
+    grows = verdicts.middle_of_path(*gains, errors=errors)
+    yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM", gains[1].min())
+    gap, score = _column(made, "gap"), _column(made, "arcs", "kernel")
+    order = stats.spearmanr(gap, score).statistic
     easier = verdicts.far_domains_easier(gap, score)
     yield Judged("far-domains-easier", easier, f"rank correlation {order:+.2f}", "rank correlation", order)
 

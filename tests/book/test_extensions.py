@@ -344,6 +344,22 @@ def test_the_claims_page_says_how_often_a_claim_came_out_alike(chapters, tmp_pat
     assert {row[0]: row[1] for row in counted} == told
 
 
+def test_a_claim_whose_repetitions_disagree_depends_on_what_they_differ_by(chapters, tmp_path):
+    record = Path("benchmarks", "results", "claims.json")
+    (tmp_path / record.parent).mkdir(parents=True)
+    shutil.copy(ROOT / record, tmp_path / record)
+    again = worlds.repeated(json.loads((ROOT / record).read_text()))["repeated"]
+    key = next(key for key, told in again.items() if told.startswith("depends on the model"))
+    chapters.write(
+        "first", chapters.claims.measured(key, "holds", "0.1, N = 8"), chapters.claims.proved(key, "holds", "1")
+    )
+    chapters.write("second")
+    status, (row,) = chapters.build()
+    here = f"{again[key]}, on small models here reproduced on small models; 0.1, N = 8 (The first chapter)"
+    assert status == 0 and texts([row])[0][2] == here + "proved 1 (The first chapter)"
+    assert [span["class"][-1] for span in row.select(".claim-status")] == ["claim-open", "claim-proved"]
+
+
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
     chapters.write("first", chapters.claims.proved("lemma-d3", "holds", "0.01"))
     chapters.write("second")

@@ -86,13 +86,13 @@ def test_every_chapter_opens_with_a_question_and_a_picture_and_ends_with_the_ans
     assert "## Take away\n\n**The answer.** " in last
 
 
-def test_every_chapter_has_a_panel_questions_exercises_and_its_rules_in_a_folded_table(notebook, request):
-    text = prose(notebook)
+def test_every_chapter_has_a_panel_questions_exercises_and_before_its_numbers_its_rules(notebook, request):
+    text, first = prose(notebook), notebook.cells[0].source
     assert sum("panels.panel(" in cell.source for cell in cells(notebook, "code")) == 1
     shown = re.findall(r"\{exercises\} (\S+)\n(:kind: question)?", text)
     stem = request.node.callspec.id
     assert shown == [(stem, ":kind: question"), (stem, "")]
-    assert re.search(r"\{admonition\} By which rules this chapter judges\n:class: dropdown\n\n?\|", text)
+    assert re.search(r"\{admonition\} By which rules this chapter judges\n:class: dropdown\n\n?\|", first)
 
 
 def test_labels_are_unique(notebook):

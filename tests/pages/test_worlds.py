@@ -39,14 +39,13 @@ BAD_CLOUD = GOOD_CLOUD | {
 }
 
 
-def ways(captured: int, frechet: float, gap: float) -> dict:
-    row = {"captured": captured, "images": 48, "frechet": frechet, "diversity": 3.0, "ms_ssim": 0.6}
-    row["kernel"] = frechet / 100 * gap
+def ways(captured: int, kernel: float, gap: float) -> dict:
+    row = {"captured": captured, "images": 48, "kernel": kernel, "diversity": 3.0, "ms_ssim": 0.6, "copies": 0.1}
+    row |= {"kernel_error": 0.001, "diversity_error": 0.1, "ms_ssim_error": 0.01}
     low = row | {"diversity": 2.0, "ms_ssim": 0.5}
     return {
-        "apart": 100.0,
         "gap": gap,
-        "real": row | {"frechet": 1.0},
+        "real": row,
         "lines": row | {"spread": 0.99},
         "arcs": row,
         "arcs, 0.1": low,
@@ -54,12 +53,12 @@ def ways(captured: int, frechet: float, gap: float) -> dict:
     }
 
 
-def mixed(falls: bool, turns: float) -> dict:
-    """Images that a little noise moves at a low t and a lot at a high one, or the other way round."""
+def mixed(falls: bool, turns: float, low: int, high: int) -> dict:
+    """Images that the last eta captures or not; they move from one eta on at a low t, from another at a high t."""
     odds = np.zeros((2, 5, FEW))
     odds[:, 4] = falls
     errors = np.full(odds.shape, 0.01)
-    errors[1 if falls else 0, 1:] = 0.4
+    errors[0, low:] = errors[1, high:] = 0.4
     along = {"800.0": 0.0, str(turns): 1.0}
     return {"odds": odds.tolist(), "errors": errors.tolist(), "along": along}
 
@@ -73,13 +72,14 @@ def record():
         "worlds": {"drawn": good, "real": bad},
         "clouds": {f"m {name}": GOOD_CLOUD for name in (*UNSEEN, "own")},
         "generation": {},
-        "mixing": {name: mixed(True, 700.0) for name in "ab"} | {name: mixed(False, 900.0) for name in "AB"},
+        "mixing": {"a": mixed(True, 700.0, 3, 1), "b": mixed(True, 700.0, 5, 2)},
         "noise": {"own": {"images": 24, "own": 24}, "home": {"images": 24, "own": 3}},
     }
+    found["mixing"] |= {"A": mixed(False, 900.0, 3, 5), "B": mixed(False, 900.0, 1, 3)}
     found["clouds"] |= {f"n {name.upper()}": BAD_CLOUD for name in UNSEEN} | {"n home": GOOD_CLOUD}
     for k, name in enumerate(UNSEEN):
-        found["generation"][name] = ways(0, 20.0 - k, gap=float(k + 1))
-        lost = ways(40, 90.0 + k, gap=float(k + 1))
+        found["generation"][name] = ways(0, 0.1 - 0.01 * k, gap=float(k + 1))
+        lost = ways(40, 0.9 * (k + 1), gap=float(k + 1))
         lost["lines"]["spread"], lost["arcs, 0.1"]["ms_ssim"], lost["one variance"]["captured"] = 0.7, 0.9, 0
         found["generation"][name.upper()] = lost
     return found
@@ -103,6 +103,33 @@ def test_side_by_side_tells_numbers_and_what_changes(record):
     row = table.loc["reconstructs-unseen"]
     assert row["claim"] == claims.CLAIMS["reconstructs-unseen"].text
     assert row["number, drawn"] == "MAE 0.0100 to 0.0100" and row["number, real"] == "MAE 0.2000 to 0.2000"
+
+
+def test_copies_are_no_new_images_and_what_differs_depends_on_the_domain(record):
+    record["generation"]["a"]["arcs"]["copies"] = 0.5
+    assert worlds.outcomes(record, "drawn")["interpolation-generates"].outcome == "depends"
+
+
+def test_two_by_two_tells_the_model_from_the_images(record):
+    """Either model with the images of either world: what follows the model, the images, both, or none of them."""
+
+    def cause(**outcomes):
+        for (model, own), domains, good in zip(
+            (("m", "own"), ("m", "own"), ("n", "home"), ("n", "home")),
+            (UNSEEN, tuple(map(str.upper, UNSEEN))) * 2,
+            outcomes["good"],
+            strict=True,
+        ):
+            made = dict.fromkeys((f"{model} {name}" for name in domains), GOOD_CLOUD if good else BAD_CLOUD)
+            record["clouds"] |= made | {f"{model} {own}": GOOD_CLOUD}
+        table = worlds.crossed(record)
+        assert set(table.loc["observation-1"].iloc[:4]) == {"holds" if good else "fails" for good in outcomes["good"]}
+        return table.loc["observation-1", "depends on"]
+
+    assert cause(good=(True, True, True, True)) == "neither"
+    assert cause(good=(True, True, False, False)) == "model"
+    assert cause(good=(False, True, False, True)) == "images"
+    assert cause(good=(True, True, True, False)) == "both"
 
 
 def test_an_unknown_world_is_named(record):
@@ -134,11 +161,11 @@ def test_repetitions_are_counted(record):
     good, bad = ({**record, "worlds": {"toy-dog": record["worlds"][world]}} for world in ("drawn", "real"))
     other = {**record, "worlds": {"toy-church": record["worlds"]["real"]}}
     table = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": good, "toy-church 0": other}})
-    assert set(table["repeated"]) == {"depends on the model"}
+    assert set(table["repeated"]) == {"depends on the model or its domains"}
     assert table.loc["reconstructs-unseen", "toy-dog"] == "2 holds: 0.01 ± 0"
     assert table.loc["reconstructs-unseen", "toy-church"] == "1 fails: 0.2"
     mixed = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": bad}})
-    assert set(mixed["repeated"]) == {"depends on the images"}
+    assert set(mixed["repeated"]) == {"depends on the draw of images"}
     # two values, 0.01 and 0.2: the mean 0.105, its standard error 0.095, Student's 12.7 with one degree of freedom
     assert mixed.loc["reconstructs-unseen", "toy-dog"] == "1 holds, 1 fails: 0.105 ± 1"
     same = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": good}})
