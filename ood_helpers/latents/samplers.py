@@ -141,7 +141,7 @@ def sample_latents(
     latents : Tensor or LatentStore
         Inverted latents of one domain at one ``t``, float ``(N, C, H, W)``, ``N >= 4``.
     n, method : int, {"interpolate", "slerp-gaussian", "gaussian", "gaussian-diagonal", "spectrum", "centered", "cog"}
-        Arcs, "interpolate", are nearest to the domain in most pairs that chapter 6 compares.
+        Arcs, "interpolate", are the way of Algorithm 1; chapter 11 compares them with ten neighbors, "centered".
     generator : torch.Generator, optional
         Source of all randomness, by default torch's global one.
     accept, max_rounds : Acceptance, optional; int
