@@ -152,48 +152,50 @@ def _span(values, digits: int = 2) -> str:
 def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator[Judged]:
     """Chapters 1 to 4."""
     unseen = {name: row for name, row in clouds.items() if name != own}
+    of = f", {len(unseen)} domains of {settings['n']} images"
+    of_few = f", {len(unseen)} domains of {settings['few']} images"
     maes, errors = np.array(_column(unseen, "mae")).T
     faithful = verdicts.reconstructs_unseen(maes, errors)
-    yield Judged("reconstructs-unseen", faithful, f"MAE {_span(maes, 4)}", "largest MAE", maes.max())
+    yield Judged("reconstructs-unseen", faithful, f"MAE {_span(maes, 4)}{of_few}", "largest MAE", maes.max())
     alike = verdicts.reconstructs_equally(clouds[own]["mae"], maes, errors)
     times = maes / clouds[own]["mae"][0]
-    told = f"{_span(times, 1)} times that of {own}"
+    told = f"{_span(times, 1)} times that of {own}{of_few}"
     yield Judged("reconstructs-equally", alike, told, "largest MAE over the own one", times.max())
     neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
     white = verdicts.inverted_gaussian(neighbors, coarse)
-    told = f"neighbors correlate by {_span(neighbors)}"
+    told = f"neighbors correlate by {_span(neighbors)}{of}"
     yield Judged("inverted-gaussian", white, told, "largest correlation of neighbors", max(neighbors))
     if all("explained" in row for row in unseen.values()):  # else the record is older than the rule
         own_image, errors = np.array(_column(unseen, "explained")).T
         visible = verdicts.fig_3c(own_image, errors, _column(unseen, "explained by others"))
-        told = f"the image explains {_span(own_image)} of the variance"
+        told = f"the image explains {_span(own_image)} of the variance{of}"
         yield Judged("fig-3c", visible, told, "smallest share explained", own_image.min())
     uneven, three = _column(unseen, "latents", "uneven"), _column(unseen, "latents", "three")
     origin = _column(unseen, "latents", "origin")
     far = 100 * np.array(uneven)
-    told = f"distances scatter by {_span(far, 0)} %"
+    told = f"distances scatter by {_span(far, 0)} %{of}"
     yield Judged("observation-1", verdicts.observation_1(uneven), told, "largest scatter of distances, %", far.max())
-    told = f"angles of three scatter by {_span(three, 1)}°"
+    told = f"angles of three scatter by {_span(three, 1)}°{of}"
     yield Judged("observation-2", verdicts.observation_2(three), told, "largest scatter of angles, °", max(three))
     away = np.abs(np.subtract(origin, 90)).max()
-    told = f"{_span(origin, 1)}°"
+    told = f"{_span(origin, 1)}°{of}"
     yield Judged("observation-3", verdicts.observation_3(origin), told, "farthest mean from 90°, °", away)
     pixels = _column(unseen, "pixels", "uneven"), _column(unseen, "pixels", "origin")
     least = min(pixels[0])
-    told = f"images: {_span(pixels[1], 0)}°"
+    told = f"images: {_span(pixels[1], 0)}°{of}"
     yield Judged("pixels-75", verdicts.pixels_75(*pixels), told, "smallest scatter of distances", least)
     ratios, errors = np.array(_column(unseen, "center")).T
     apart = verdicts.center_distances(ratios, errors)
-    told = f"{_span(ratios, 1)} times d^(1/4)"
+    told = f"{_span(ratios, 1)} times d^(1/4){of}"
     yield Judged("center-distances", apart, told, "smallest distance / d^(1/4)", ratios.min())
     machine, points = _column(unseen, "machine"), min(_column(unseen, "points"))
     separable = verdicts.svm_separable(machine, _column(unseen, "shuffled"), points)
-    told = f"accuracy {_span(machine)}"
+    told = f"accuracy {_span(machine)}{of}"
     yield Judged("svm-separable", separable, told, "smallest accuracy", min(machine))
     early, late = (_column(unseen, f"machine, t = {t}") for t in (200, 999))
     earlier = verdicts.separable_earlier(early, late, 2 * settings["few"])
     gain = np.subtract(early, late)
-    told = f"{_span(gain)} more at t = 200 than at 999"
+    told = f"{_span(gain)} more at t = 200 than at 999{of_few}"
     yield Judged("separable-earlier", earlier, told, "smallest gain of accuracy", gain.min())
 
 
@@ -219,27 +221,28 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     images = _column(made, "one variance", "images")
     low, high = np.array([wilson_interval(k, of) for k, of in zip(caught, images, strict=True)]).T
     rates = np.divide(caught, images)
-    told = f"{_span(rates)} of one-variance draws captured"
+    told = f"{_span(rates)} of one-variance draws captured, {len(made)} domains of {settings['n']} draws"
     yield Judged("captured-draws", verdicts.captured_draws(low, high), told, "largest share captured", rates.max())
     widths = [verdicts.bandwidths(b) for b in found.values()]
     nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
     near, *_, far = sorted(zip((made[name]["gap"] for name in maps), maps, (mean for *_, mean in widths), strict=True))
-    told = f"mean B {far[2][0]:.2f} of {far[1]}, {near[2][0]:.2f} of {near[1]}"
+    told = f"mean B {far[2][0]:.2f} of {far[1]}, {near[2][0]:.2f} of {near[1]}, {n} images each"
     wider = far[2][0] - near[2][0]
     yield Judged("bandwidth-gap", verdicts.bandwidth_gap(far[2], near[2]), told, "B, farthest less nearest", wider)
     first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
-    told = f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}"
+    told = f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}, {total} images"
     gained = np.nanmin(np.subtract(first, last))
     yield Judged("bandwidth-image", nearer, told, "smallest gain of B near the image", gained)
     turns = [verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()]
-    told = f"predictions change sides at t = {_span(turns, 0)}"
+    told = f"predictions change sides at t = {_span(turns, 0)}, {len(turns)} domains of 6 images"
     yield Judged("t-800", verdicts.t_800(turns), told, "latest change of sides, t", np.nanmax(turns))
 
 
 def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     """Chapter 6."""
+    of = f", {len(made)} domains of {next(iter(made.values()))['arcs']['images']} images"
     spread = _column(made, "lines", "spread")
-    told = f"lines keep {_span(spread)} of the spread"
+    told = f"lines keep {_span(spread)} of the spread{of}"
     yield Judged("convex-combination", verdicts.convex_combination(spread), told, "smallest share kept", min(spread))
     arcs = [row["arcs"] for row in made.values()]
     outcomes = [
@@ -251,20 +254,20 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
     near = np.divide(_column(made, "arcs", "kernel"), _column(made, "gap"))
     told = f"arcs: {_span(caught)} captured, {_span(_column(made, 'arcs', 'copies'))} copies, "
-    told += f"kernel distance {_span(near)} of that between the domains"
+    told += f"kernel distance {_span(near)} of that between the domains{of}"
     yield Judged("interpolation-generates", verdicts.each(outcomes), told, "largest distance, relative", near.max())
     ends = ("arcs", "arcs, 0.1")
     gains, errors = [], []
     for key in ("diversity", "ms_ssim"):
         gains.append(np.subtract(*(_column(made, way, key) for way in ends)))
         errors.append(np.hypot(*(_column(made, way, f"{key}_error") for way in ends)))
-    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle"
+    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle{of}"
     grows = verdicts.middle_of_path(*gains, errors=errors)
     yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM", gains[1].min())
     gap, score = _column(made, "gap"), _column(made, "arcs", "kernel")
     order = stats.spearmanr(gap, score).statistic
     easier = verdicts.far_domains_easier(gap, score)
-    yield Judged("far-domains-easier", easier, f"rank correlation {order:+.2f}", "rank correlation", order)
+    yield Judged("far-domains-easier", easier, f"rank correlation {order:+.2f}{of}", "rank correlation", order)
 
 
 RESOLVED: dict[str, tuple[str, float, str, float]] = {

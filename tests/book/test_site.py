@@ -155,6 +155,20 @@ def test_the_pages_wear_the_books_own_style():
     assert any("custom.css" in link["href"] for link in links)
 
 
+def test_every_measured_verdict_says_of_how_many_it_is():
+    """A count of images, latents, networks or the like, beside each status that numbers decided."""
+    told = [
+        line.get_text(" ", strip=True)
+        for line in soup("book/claims.html").select("table.claims td p")
+        if line.select(".claim-status:not(.claim-proved)") and "own numbers" not in line.get_text()
+    ]
+    counted = re.compile(
+        r"N = \d|\d of \d+ |(\b\d[\d,]*|two|three|four|five|six|eight) (other )?\w*(images|latents|draws|models)\b"
+        r"|(pictures|networks|pairs|churches|statistics)\b"
+    )
+    assert len(told) > 70 and [line for line in told if not counted.search(line)] == []
+
+
 # A page that opens every page of the book in a frame, as wide as a phone or a desk, light and dark, and writes down
 # what it finds; axe-core looks for what keeps people out.
 PROBE = """<!doctype html><title>probe</title><pre id="found"></pre><script>

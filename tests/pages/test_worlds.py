@@ -68,7 +68,7 @@ def record():
     good = {"model": "m", "own": "own", "unseen": UNSEEN, "mixed": ("a", "b")}
     bad = {"model": "n", "own": "home", "unseen": tuple(map(str.upper, UNSEEN)), "mixed": ("A", "B")}
     found = {
-        "settings": {"heights": HEIGHTS, "etas": ETAS, "few": FEW},
+        "settings": {"heights": HEIGHTS, "etas": ETAS, "few": FEW, "n": 48},
         "worlds": {"drawn": good, "real": bad},
         "clouds": {f"m {name}": GOOD_CLOUD for name in (*UNSEEN, "own")},
         "generation": {},
@@ -102,7 +102,8 @@ def test_side_by_side_tells_numbers_and_what_changes(record):
     assert not worlds.side_by_side(same)["changes"].any()
     row = table.loc["reconstructs-unseen"]
     assert row["claim"] == claims.CLAIMS["reconstructs-unseen"].text
-    assert row["number, drawn"] == "MAE 0.0100 to 0.0100" and row["number, real"] == "MAE 0.2000 to 0.2000"
+    assert row["number, drawn"] == "MAE 0.0100 to 0.0100, 7 domains of 24 images"
+    assert row["number, real"] == "MAE 0.2000 to 0.2000, 7 domains of 24 images"
 
 
 def test_copies_are_no_new_images_and_what_differs_depends_on_the_domain(record):
