@@ -81,7 +81,7 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
     """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what it depends; and each model's.
 
     ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that holds here and fails there depends on the
-    "draw of images" if it does so for one model, else on the "model or its domains", since each model has its own. A
+    "draw" if it does so for one model, else on the "model or its domains", since each model has its own. A
     model's column has its outcomes and the value that decides, with a 95 % interval of the mean, by Student's law.
     """
     found: dict[str, dict[str, list[Judged]]] = {}
@@ -95,7 +95,7 @@ def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
         told = {model: {judged.outcome for judged in each} for model, each in by_model.items()}
         every = [judged.outcome for each in by_model.values() for judged in each]
         one = any({"holds", "fails"} <= each for each in told.values())
-        mixed = "draw of images" if one else "model or its domains"
+        mixed = "draw" if one else "model or its domains"
         status = f"depends on the {mixed}" if {"holds", "fails"} <= set(every) else _counted(every)
         first = next(iter(by_model.values()))[0]
         each = {model: _again(judged) for model, judged in by_model.items()}
