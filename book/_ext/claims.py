@@ -10,7 +10,7 @@ executed or cached, into a file for each notebook. The table is filled in once a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,6 @@ from ood_helpers.pages.worlds import repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
 RECORD = "benchmarks/results/claims.json"
-NONE = pd.DataFrame({"repeated": {}})
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -76,16 +75,20 @@ def said(text: str) -> list[nodes.Node]:
     return [nodes.paragraph("", text)]
 
 
-def table(rows: list[tuple[Verdict, nodes.Node]], again: pd.DataFrame) -> nodes.table:
-    """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter."""
+def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.Series]) -> nodes.table:
+    """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter.
+
+    ``again`` says for each world how claims came out when they were measured again; where that depends on something,
+    it is the status, unless the verdict is about circumstances of its own.
+    """
 
     worlds = [world for world in WORLDS if any(verdict.world == world for verdict, _ in rows)]
 
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
         words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
-        repeated = again["repeated"].get(verdict.key, "")
-        if repeated.startswith("depends") and css != CSS_CLASS[PROVED]:
-            words, told, css = f"{repeated}, {SMALL}", f" here {words};", "claim-open"
+        found = again[verdict.world].get(verdict.key, "") if again and not verdict.when else ""
+        if found.startswith("depends") and css != CSS_CLASS[PROVED]:
+            words, told, css = f"{found}, {SMALL}", f" here {words};", "claim-open"
         status = nodes.inline("", words, classes=["claim-status", css])
         return nodes.paragraph("", "", status, nodes.Text(f"{told} {verdict.number} ("), chapter, nodes.Text(")"))
 
@@ -94,9 +97,10 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: pd.DataFrame) -> nodes.
         for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
             cells.append(found or said("–"))
-        return cells + [said(again["repeated"].get(key, "–"))] * (len(again) > 0)
+        counted = [said(f"{world}: {found[key]}")[0] for world, found in again.items() if key in found]
+        return [*cells, counted or said("–")] if again else cells
 
-    titles = (*HEAD, *(WORLDS[world] for world in worlds), *["Repeated"] * (len(again) > 0))
+    titles = (*HEAD, *(WORLDS[world] for world in worlds), *["Repeated"] * bool(again))
     return grid(titles, map(row, dict.fromkeys(verdict.key for verdict, _ in rows)))
 
 
@@ -110,10 +114,10 @@ def measured_again(again: pd.DataFrame) -> nodes.table:
 def fill(app, doctree: nodes.document, docname: str) -> None:
     """Put the table where the directive was."""
     record = Path(app.srcdir, RECORD)
-    again = repeated(json.loads(record.read_text())) if record.exists() else NONE
+    known = json.loads(record.read_text()) if record.exists() else {"repetitions": {}}
     for pending in list(doctree.findall(PendingClaims)):
         if pending["which"] == "repeated":
-            pending.replace_self(measured_again(again))
+            pending.replace_self(measured_again(repeated(known)))
             continue
         rows = []
         for chapter, verdict in in_order(reported(app.env)):
@@ -122,7 +126,8 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
-        pending.replace_self(table(rows, NONE if pending["which"] else again))
+        shown = WORLDS if known["repetitions"] and not pending["which"] else ()
+        pending.replace_self(table(rows, {world: repeated(known, world)["repeated"] for world in shown}))
 
 
 def setup(app):

@@ -77,16 +77,18 @@ def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def repeated(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Judge each repetition, and return a row a claim: "9 of 9 hold", or on what it depends; and each model's.
+def repeated(record: Mapping[str, Any], world: str | None = None) -> pd.DataFrame:
+    """Judge each repetition, or those of one world, and return a row a claim: "9 of 9 hold", or on what it depends.
 
     ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that holds here and fails there depends on the
-    "draw" if it does so for one model, else on the "model or its domains", since each model has its own. A
-    model's column has its outcomes and the value that decides, with a 95 % interval of the mean, by Student's law.
+    "draw" if it does so for one model, else on the "model or its domains". A model's column has its outcomes and the
+    value that decides, with a 95 % interval of the mean, by Student's law. Models of real images are named "real-...".
     """
     found: dict[str, dict[str, list[Judged]]] = {}
     for name, repetition in record["repetitions"].items():
         model = name.rsplit(" ", 1)[0]
+        if world and (world == "real") != model.startswith("real-"):
+            continue
         complete = _has_all(repetition, repetition["worlds"][model])  # else its measurement was interrupted
         for key, judged in outcomes(repetition, model).items() if complete else ():
             found.setdefault(key, {}).setdefault(model, []).append(judged)

@@ -333,14 +333,14 @@ def test_the_claims_page_says_how_often_a_claim_came_out_alike(chapters, tmp_pat
     (tmp_path / record.parent).mkdir(parents=True)
     shutil.copy(ROOT / record, tmp_path / record)
     (tmp_path / "index.md").write_text(CLAIMS_PAGE + "\n```{claims-table} repeated\n```\n")
-    measured, known = chapters.claims.measured, chapters.claims.CLAIMS
+    measured = chapters.claims.measured
     chapters.write("first", measured("observation-3", "holds", "89°"), measured("property-d5", "holds", "1"))
     chapters.write("second")
     status, rows = chapters.build()
     again = worlds.repeated(json.loads((ROOT / record).read_text()))
     told = dict(zip(again["claim"], again["repeated"], strict=True))
     (proof, angle), counted = texts(rows)[:2], texts(rows)[2:]
-    assert status == 0 and angle[-1] == told[known["observation-3"].text] and proof[-1] == "–"
+    assert status == 0 and angle[-1] == "drawn: 7 of 7 failreal: 3 of 3 fail" and proof[-1] == "–"
     assert {row[0]: row[1] for row in counted} == told
 
 
@@ -348,16 +348,18 @@ def test_a_claim_whose_repetitions_disagree_depends_on_what_they_differ_by(chapt
     record = Path("benchmarks", "results", "claims.json")
     (tmp_path / record.parent).mkdir(parents=True)
     shutil.copy(ROOT / record, tmp_path / record)
-    again = worlds.repeated(json.loads((ROOT / record).read_text()))["repeated"]
+    again = worlds.repeated(json.loads((ROOT / record).read_text()), "drawn")["repeated"]
     key = next(key for key, told in again.items() if told.startswith("depends on the model"))
-    chapters.write(
-        "first", chapters.claims.measured(key, "holds", "0.1, N = 8"), chapters.claims.proved(key, "holds", "1")
-    )
+    measured, proved = chapters.claims.measured, chapters.claims.proved
+    same = measured(key, "holds", "0.1, N = 8"), measured(key, "fails", "0.2", "it rains"), proved(key, "holds", "1")
+    chapters.write("first", *same)
     chapters.write("second")
     status, (row,) = chapters.build()
     here = f"{again[key]}, on small models here reproduced on small models; 0.1, N = 8 (The first chapter)"
+    here += "not reproduced on small models when it rains 0.2 (The first chapter)"
     assert status == 0 and texts([row])[0][2] == here + "proved 1 (The first chapter)"
-    assert [span["class"][-1] for span in row.select(".claim-status")] == ["claim-open", "claim-proved"]
+    found = [span["class"][-1] for span in row.select(".claim-status")]
+    assert found == ["claim-open", "claim-fails", "claim-proved"]
 
 
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):
