@@ -1,8 +1,9 @@
 """The rules by which the chapters judge claims: functions of measured numbers, with the levels that decide.
 
-A rule says "holds", "fails" or "undecided" (`claims.Outcome`); of domains judged one by one, also "depends". It is undecided where the measured uncertainty reaches
-across the level that decides, and where a number is missing. A rule is named after its claim, and says for what the
-chapter asks it; "toy" is the model ``toy-dog``, d = 12,288, and latents are at t = 800 unless it says otherwise.
+A rule says "holds", "fails" or "undecided" (`claims.Outcome`); of domains judged one by one, also "depends". It is
+undecided where the measured uncertainty reaches across the level that decides, and where a number is missing. A rule is
+named after its claim, and says for what the chapter asks it; "toy" is the model ``toy-dog``, d = 12,288, and latents
+are at t = 800 unless it says otherwise.
 """
 
 from __future__ import annotations
