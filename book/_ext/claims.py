@@ -88,7 +88,7 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.Series]
         words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
         found = again[verdict.world].get(verdict.key, "") if again and not verdict.when else ""
         if found.startswith("depends") and css != CSS_CLASS[PROVED]:
-            words, told, css = f"{found}, {SMALL}", f" here {words};", "claim-open"
+            words, told, css = f"{found}, {SMALL}", f" here {words.replace(f' {SMALL}', '')};", "claim-open"
         status = nodes.inline("", words, classes=["claim-status", css])
         return nodes.paragraph("", "", status, nodes.Text(f"{told} {verdict.number} ("), chapter, nodes.Text(")"))
 

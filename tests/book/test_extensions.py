@@ -355,7 +355,7 @@ def test_a_claim_whose_repetitions_disagree_depends_on_what_they_differ_by(chapt
     chapters.write("first", *same)
     chapters.write("second")
     status, (row,) = chapters.build()
-    here = f"{again[key]}, on small models here reproduced on small models; 0.1, N = 8 (The first chapter)"
+    here = f"{again[key]}, on small models here reproduced; 0.1, N = 8 (The first chapter)"
     here += "not reproduced on small models when it rains 0.2 (The first chapter)"
     assert status == 0 and texts([row])[0][2] == here + "proved 1 (The first chapter)"
     found = [span["class"][-1] for span in row.select(".claim-status")]

@@ -163,7 +163,7 @@ def test_every_measured_verdict_says_of_how_many_it_is():
         if line.select(".claim-status:not(.claim-proved)") and "own numbers" not in line.get_text()
     ]
     counted = re.compile(
-        r"N = \d|\d of \d+ |(\b\d[\d,]*|two|three|four|five|six|eight) (other )?\w*(images|latents|draws|models)\b"
+        r"N = \d|\d of \d+ |(\b\d[\d,]*|two|three|four|five|six|eight) (training )?\w*(images|latents|draws|models)\b"
         r"|(pictures|networks|pairs|churches|statistics)\b"
     )
     assert len(told) > 70 and [line for line in told if not counted.search(line)] == []
