@@ -74,7 +74,7 @@ RULES = {
         ([0.93, 1.0], [0.7, 0.6], 104),
     ],
     "separable_earlier": [([1.0, 0.99], [1.0, 0.8], 48), ([1.0, 0.7], [1.0, 0.95], 48), ([1.0, 0.91], [1.0, 0.96], 48)],
-    "interference": [(0, 95, 96), (30, 95, 96), (12, 95, 96)],
+    "interference": [(0, 95, 96), (30, 95, 96), (8, 95, 96)],
     "noise_starts": [(24, 24), (23, 24), (3, 3)],
     "captured_draws": [([0.0, 0.6], [0.1, 1]), ([0.1, 0.0], [0.24, 0.08]), ([0.25, 0.05], [0.75, 0.1])],
     "bandwidth_gap": [((0.72, 0.04), (0.5, 0.04)), ((0.5, 0.04), (0.72, 0.04)), ((0.77, 0.04), (0.86, 0.04))],
@@ -163,15 +163,15 @@ def test_the_best_way_of_noise_keeps_nothing():
 
 
 def test_interference_needs_both_ends():
-    """At η = 0 up to 7 of 96 leave Wilson's interval below 0.15; at η = 1 half of 96 do not leave it above one half."""
-    assert verdicts.interference(7, 95, 96) == HOLDS and verdicts.interference(8, 95, 96) == UNDECIDED
+    """At η = 0 up to 3 of 96 leave Wilson's interval below 0.1; at η = 1 half of 96 do not leave it above one half."""
+    assert verdicts.interference(3, 95, 96) == HOLDS and verdicts.interference(5, 95, 96) == UNDECIDED
     assert verdicts.interference(0, 48, 96) == UNDECIDED and verdicts.interference(0, 30, 96) == FAILS
 
 
 @pytest.mark.parametrize(
     ("rule", "holds", "fails"),
     [  # the smallest numbers that chapters or repetitions judge by these rules
-        (verdicts.interference, (0, 24, 24), (24, 24, 24)),
+        (verdicts.interference, (0, 48, 48), (24, 24, 24)),
         (verdicts.noise_starts, (24, 24), (23, 24)),
         (lambda k, n: verdicts.captured_draws(*zip(ood.wilson_interval(k, n))), (12, 12), (0, 12)),
         (verdicts.interpolation_generates, (0, 32, 0.2, 1), (9, 32, 0.2, 1)),
