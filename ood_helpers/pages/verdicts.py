@@ -332,12 +332,12 @@ def nearer_than_all(
     It fails if another one is nearer for one judge by as much, or if half of its images are copies: the inputs
     themselves must not win.
     """
-    found = [
-        larger(*((row[key], row[f"{key}_error"]) for row in (other, ours)), times=2.0)
-        for other in others
-        for key in judges
-    ]
+    found = [_nearer_by(judge, other, ours) for other in others for judge in judges]
     return together([*found, decided(ours["copies"] < 0.5, ours["copies"] >= 0.5)])
+
+
+def _nearer_by(judge: str, other: Mapping[str, float], ours: Mapping[str, float]) -> Outcome:
+    return larger(*((row[judge], row[f"{judge}_error"]) for row in (other, ours)), times=2.0)
 
 
 tuning_near = partial(larger, times=2.0)
@@ -433,7 +433,7 @@ def nearer(other: Mapping[str, float], ours: Mapping[str, float], judge: str = "
     Undecided if half of the images of the nearer one are copies: so the inputs would win, too. The rows are those of a
     record, such as ``{"kernel": 0.1, "kernel_error": 0.01, "copies": 0.2}``.
     """
-    outcome = larger(*((row[judge], row[f"{judge}_error"]) for row in (other, ours)), times=2.0)
+    outcome = _nearer_by(judge, other, ours)
     winner = ours if outcome == "holds" else other
     return "undecided" if winner.get("copies", 0.0) >= 0.5 else outcome
 
