@@ -30,7 +30,7 @@ CHURCH = World(
     "toy-church",
     "church",
     ("dog", "cat", "face", "bedroom", "galaxy", "radiation"),
-    ("dog", "galaxy"),
+    ("dog", "cat", "galaxy", "radiation"),
     ood.DOMAIN_SCORER,
 )
 COSINE = replace(WORLDS["drawn"], model="toy-dog-cosine")

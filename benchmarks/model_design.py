@@ -4,8 +4,9 @@
     python benchmarks/model_design.py runs/face-750 ...  and other folders, such as those of shorter trainings:
     python -m ood_helpers train toy-face --steps 750 --output runs/face-750
 
-Every model is walked between the image and the same noise level, whatever its schedule.  Writes
-`results/model_design.json`, model by model.
+Every model is walked between the image and the same noise level, whatever its schedule. The judge is the kernel
+distance to held-out images in the scorer's features, the second judge that of thumbnails. Writes
+`results/model_design.json`, model by model; some 100 TFLOP for all.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
+from generation import THUMBNAIL
 
 import ood_helpers as ood
-from ood_helpers import PRECISIONS, alphas_cumprod, features_of, fingerprint, timestep_at
+from ood_helpers import PRECISIONS, alphas_cumprod, fingerprint, timestep_at
 from ood_helpers.training import variational_bound
 
 RESULTS = Path(__file__).parent / "results" / "model_design.json"
 TARGETS = ("cat", "church", "galaxy", "radiation")
-THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())  # a judge that learned nothing
 LEVEL = float(alphas_cumprod("linear")[800])
 ANCESTRAL_STEPS = (10, 30)
 SAMPLERS = {
@@ -56,7 +57,7 @@ def study(name: str, options) -> dict:
         "learn_sigma": trained["recipe"].get("learn_sigma", False),
         "step": trained["step"],
         "t": t,
-        "own_frechet": ood.frechet_distance(features_of(fresh), features_of(held_out)),
+        "own": distances(fresh.clamp(-1, 1), held_out),
         "weights": fingerprint(model),
         "bounds": bound.tolist(),
         "unseen": {},
@@ -68,7 +69,6 @@ def study(name: str, options) -> dict:
             continue
         images = ood.load_domain(target, options.inputs, size, 2)
         held, latents = ood.load_domain(target, options.real, size, 77), ood.invert(model, images, **up)
-        real = features_of(held)
         few = images[:8]
         row = {
             "mae": float(ood.reconstruction_error(few, ood.denoise(model, latents[:8], **up)).mean()),
@@ -82,8 +82,8 @@ def study(name: str, options) -> dict:
             z = ood.sample_latents(latents, options.images, method, generator=generator, **settings)
             made = ood.denoise(model, z, **up).clamp(-1, 1)
             row[label] = {
-                "frechet": ood.frechet_distance(features_of(made), real),
-                "thumbnails": ood.kernel_distance(THUMBNAIL(made), THUMBNAIL(held)).value,
+                **distances(made, held),
+                "copies": ood.novelty(made, images, held[:200], network=torch.nn.Flatten()).copies,
                 "interference": ood.interference_rate(made, own, target).rate,
             }
         found["unseen"][target] = row
@@ -91,14 +91,21 @@ def study(name: str, options) -> dict:
     return found
 
 
+def distances(made: torch.Tensor, real: torch.Tensor) -> dict:
+    """Return the kernel distances of images to real ones by both judges, each with its standard error."""
+    found = {"kernel": ood.kernel_distance(made, real), "thumbnails": ood.kernel_distance(made, real, THUMBNAIL)}
+    values = {judge: distance.value for judge, distance in found.items()}
+    return values | {f"{judge}_error": distance.error for judge, distance in found.items()}
+
+
 def by_variance(model, t: int, options) -> dict:
-    """Return the Frechet distance of fresh samples to held-out images, by the variances of few ancestral steps."""
-    real = features_of(ood.load_domain("dog", options.real, model.image_shape[-1], 77))
+    """Return how far fresh samples are from held-out images, by the variances of few ancestral steps."""
+    real = ood.load_domain("dog", options.real, model.image_shape[-1], 77)
     rows = {}
     for steps in ANCESTRAL_STEPS:
         for variance in ("learned_range", "fixed_small", "fixed_large"):
             made = ancestral(model, options.images, t, steps, variance)
-            rows[f"{variance} {steps}"] = ood.frechet_distance(features_of(made), real)
+            rows[f"{variance} {steps}"] = distances(made, real)
             print("ancestral", variance, steps, rows[f"{variance} {steps}"], flush=True)
     return rows
 

@@ -52,10 +52,9 @@ pixels-75: Sec. C.6
 lemma-c2: Lemma C.2, Sec. C.5
     Spherical unit Gaussians can be separated, pair by pair, if their centers are d^(1/4) apart in order of magnitude.
 center-distances: Sec. C.5, Table 3
-    The centers of unseen domains lie farther than d^(1/4) ≈ 21 from that of the training domain, so the modes are
-    separated.
+    The centers of unseen domains lie farther than d^(1/4) ≈ 21 from that of the training domain.
 svm-separable: Sec. C.5, Table 3
-    A linear support vector machine tells held-out ID and OOD latents apart, with an accuracy of 0.97 to 1.0.
+    A linear support vector machine tells held-out ID and OOD latents apart.
 separable-earlier: Sec. C.5
     Domains that are separable at t = T are separated even more easily at any earlier t.
 interference: Sec. C.4, Fig. 3(a)

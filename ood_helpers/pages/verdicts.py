@@ -266,6 +266,9 @@ convex_combination = partial(all_above, level=0.95)
 """The middle of a line keeps more than 0.95 of the spread in every domain (200 of 52 latents, six domains; toy)."""
 
 
+COPIER = 0.5  # the share of copies from which on images count as given, and not as made
+
+
 def interpolation_generates(
     captured: int, total: int, distance: float, apart: float, error: float = 0.0, copies: float = 0.0
 ) -> Outcome:
@@ -275,26 +278,32 @@ def interpolation_generates(
     by two standard errors, if known. 64 images of each of six domains; toy.
     """
     near, few = all_below([distance], apart / 4, 2 * error), wilson_interval(captured, total).low <= 0.1
-    good, bad = captured <= 0.1 * total and copies < 0.5, copies >= 0.5 or not few
+    good, bad = captured <= 0.1 * total and copies < COPIER, copies >= COPIER or not few
     return decided(near == "holds" and good, near == "fails" or bad)
 
 
-def middle_of_path(*gains: ArrayLike, errors: ArrayLike = 0.0) -> Outcome:
+def middle_of_path(*gains: ArrayLike, errors: ArrayLike = 0.0, copies: ArrayLike = 0.0) -> Outcome:
     """From a weight of 0.1 to the middle diversity grows by each measure in every domain, by two standard errors.
 
     Fails if by one of them it falls so in one domain; ``errors`` in the order of the gains (64 images of six; toy).
+    A domain does not count if at 0.1 half of its images are ``copies``: they are as diverse as what was given.
     """
-    return all_above(np.ravel(gains), 0, 2 * np.ravel(errors))
+    gains, errors, copies = np.broadcast_arrays(gains, errors, copies)
+    new = copies < COPIER
+    return all_above(gains[new], 0, 2 * errors[new])
+
+
+RISE = 1 / np.sqrt(1 - 2 / 25) - 1  # of diversity from N = 25 to many, by the parents that two images have in common
 
 
 def diversity_n(few: Sequence[Estimate], many: Sequence[Estimate]) -> Outcome:
     """In every domain diversity at N = 800 exceeds that at 25 by two standard errors (64 images of two; toy).
 
-    Fails if it falls short by as much in one, or if in none it can be larger by a tenth.
+    Fails if it falls short by as much in one, or if in none it can be larger by `RISE`, 4 %.
     """
     (less, before), (more, after) = (np.asarray(x, dtype=float).T for x in (few, many))
     rise, error = more - less, 2 * np.hypot(before, after)
-    level = bool((rise + error < 0.1 * less).all())
+    level = bool((rise + error < RISE * less).all())
     return decided(bool((rise > error).all()), bool((rise < -error).any()) or level)
 
 
@@ -333,7 +342,18 @@ def nearer_than_all(
     themselves must not win.
     """
     found = [_nearer_by(judge, other, ours) for other in others for judge in judges]
-    return together([*found, decided(ours["copies"] < 0.5, ours["copies"] >= 0.5)])
+    return together([*found, decided(ours["copies"] < COPIER, ours["copies"] >= COPIER)])
+
+
+def nearer(other: Mapping[str, float], ours: Mapping[str, float], judge: str = "kernel") -> Outcome:
+    """The distance of one way exceeds ours by two standard errors (32 to 64 images each).
+
+    Undecided if half of the images of the nearer one are copies: so the inputs would win, too. The rows are those of a
+    record, such as ``{"kernel": 0.1, "kernel_error": 0.01, "copies": 0.2}``.
+    """
+    outcome = _nearer_by(judge, other, ours)
+    winner = ours if outcome == "holds" else other
+    return "undecided" if winner.get("copies", 0.0) >= COPIER else outcome
 
 
 def _nearer_by(judge: str, other: Mapping[str, float], ours: Mapping[str, float]) -> Outcome:
@@ -356,7 +376,7 @@ no_weight_touched = checked
 # Chapters 8 to 11: astrophysics, domain transfer, model design, scale
 CONFIDENT = 0.9  # the probability from which on a class counts
 cosine_better = partial(larger, times=2.0)
-"""By a sampler the linear model's mean log distance exceeds the other's by two errors (four domains, 32 images)."""
+"""By a sampler the linear model's images are farther away than the other's (mean of four domains, 32 images each)."""
 sampling_negligible = partial(all_below, level=0.01)
 """Drawing takes less than a hundredth of the time of the inversion (8 latents; toy, this machine)."""
 
@@ -367,13 +387,14 @@ def nearer_or_lost(ours: pd.DataFrame, tuned: pd.DataFrame, real: pd.DataFrame) 
     return pd.Series({k: near < far or share < usual / 2 for k, ((near, *_), (far, share, usual)) in pairs.items()})
 
 
-def sky_sampling_better(redrawn: ArrayLike, without: ArrayLike = ()) -> Outcome:
+def sky_sampling_better(redrawn: ArrayLike, without: ArrayLike = (), copies: float = 0.0) -> Outcome:
     """Arcs are `nearer_or_lost` in three quarters of the statistics, also without any band; fails if in a quarter.
 
-    The shares are those of redraws of all images (100 maps of each way, N = 50; toy).
+    The shares are those of redraws of all images (100 maps of each way, N = 50; toy). It does not hold if half of the
+    maps by arcs are copies.
     """
     shares, without = np.asarray(redrawn), np.asarray(without)
-    most = (shares >= 0.75) & (without >= 0.75).all()
+    most = (shares >= 0.75) & (without >= 0.75).all() & (copies < COPIER)
     least = (shares <= 0.25) & (without <= 0.25).all()
     return in_redraws(most, least)
 
@@ -426,19 +447,8 @@ def copies_certify_nothing(ends: ArrayLike, middles: ArrayLike) -> Outcome:
 noise_first = deterministic_bijection
 """The correlation of neighbors falls with every larger number of replaced steps (eight churches; toy)."""
 
-
-def nearer(other: Mapping[str, float], ours: Mapping[str, float], judge: str = "kernel") -> Outcome:
-    """The distance of one way exceeds ours by two standard errors (36 images each; toy).
-
-    Undecided if half of the images of the nearer one are copies: so the inputs would win, too. The rows are those of a
-    record, such as ``{"kernel": 0.1, "kernel_error": 0.01, "copies": 0.2}``.
-    """
-    outcome = _nearer_by(judge, other, ours)
-    winner = ours if outcome == "holds" else other
-    return "undecided" if winner.get("copies", 0.0) >= 0.5 else outcome
-
-
 corrected_combinations = geodesics_better = nearer
+"""Images by the other way are farther away than those by this one (36 images each; toy)."""
 
 
 def spectral_collapse(power: float, error: float) -> Outcome:

@@ -125,12 +125,12 @@ def _counted(outcomes: list[Outcome]) -> str:
 
 
 def _again(judged: list[Judged]) -> str:
-    """Return outcomes, counted, and the mean of the value that decides."""
+    """Return outcomes, counted, and the mean of the value that decides, where there is one."""
     outcomes = [one.outcome for one in judged]
     counted = ", ".join(f"{outcomes.count(k)} {k}" for k in dict.fromkeys(outcomes))
-    values = np.array([one.value for one in judged])
+    values = np.array([one.value for one in judged if np.isfinite(one.value)])
     if len(values) < 2:
-        return f"{counted}: {values[0]:.3g}"
+        return ": ".join([counted, *(f"{value:.3g}" for value in values)])
     reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
     return f"{counted}: {values.mean():.3g} ± {float(f'{reach:.1g}'):g}"
 
@@ -263,9 +263,13 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     for key in ("diversity", "ms_ssim"):
         gains.append(np.subtract(*(_column(made, way, key) for way in ends)))
         errors.append(np.hypot(*(_column(made, way, f"{key}_error") for way in ends)))
-    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle{of}"
-    grows = verdicts.middle_of_path(*gains, errors=errors)
-    yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM", gains[1].min())
+    near = np.array(_column(made, "arcs, 0.1", "copies"))
+    new = near < verdicts.COPIER
+    least = min(gains[1][new], default=np.nan)
+    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle; in {sum(new)} domains fewer than half "
+    told += f"are copies at 0.1{of}"
+    grows = verdicts.middle_of_path(*gains, errors=errors, copies=near)
+    yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM that counts", least)
     gap, score = _column(made, "gap"), _column(made, "arcs", "kernel")
     order = stats.spearmanr(gap, score).statistic
     easier = verdicts.far_domains_easier(gap, score)

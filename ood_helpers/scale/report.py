@@ -131,7 +131,8 @@ def _generation(
 
     The images that it is measured to follow those that were given. The floor is their distance to the latter.
     """
-    network, n, seed = inception() if features == "inception" else None, plans[0].count, plans[0].seed
+    network = inception().to(models[0].device) if features == "inception" else None
+    n, seed = plans[0].count, plans[0].seed
     jobs = [
         (model, home, name, plan, output / "images" / plan.method / f"{model.name}-{name}")
         for plan in plans

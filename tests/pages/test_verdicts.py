@@ -94,7 +94,7 @@ RULES = {
     "middle_of_path": [([0.1, 0.2], [0.01, 0.02]), ([0.1, 0.2], [0.01, -0.02]), ([0.1, 0.2], [0.01, NAN])],
     "diversity_n": [
         ([(0.5, 0.01)] * 2, [(0.6, 0.01)] * 2),
-        ([(0.5, 0.01)] * 2, [(0.51, 0.01)] * 2),
+        ([(0.5, 0.001)] * 2, [(0.501, 0.001)] * 2),
         ([(0.5, 0.01)] * 2, [(0.6, 0.01), (0.51, 0.01)]),
     ],
     "far_domains_easier": [(range(6), [6, 5, 4, 3, 2, 1]), (range(6), range(6)), (range(6), [2, 4, 6, 1, 3, 5])],
@@ -215,7 +215,14 @@ def test_the_middle_has_to_gain_and_to_lose_beyond_two_errors():
     assert verdicts.middle_of_path([0.1], [0.3], errors=[[0.04], [0.14]]) == HOLDS
 
 
-def test_a_rise_of_less_than_a_tenth_is_none_and_an_uncertain_one_is_open():
+def test_near_copies_are_as_diverse_as_their_inputs_and_do_not_count():
+    gains = [0.1, -0.2], [0.3, -0.1]
+    assert verdicts.middle_of_path(*gains, copies=[0.4, 0.4]) == FAILS
+    assert verdicts.middle_of_path(*gains, copies=[0.4, 0.5]) == HOLDS
+    assert verdicts.middle_of_path(*gains, copies=[1.0, 1.0]) == UNDECIDED
+
+
+def test_a_rise_of_less_than_four_percent_is_none_and_an_uncertain_one_is_open():
     few, steady, unsure = [(0.25, 0.01)] * 2, [(0.25, 0.001)] * 2, [(0.25, 0.02)] * 2
     assert verdicts.diversity_n([(0.25, 0.001)] * 2, steady) == FAILS
     assert verdicts.diversity_n(few, unsure) == UNDECIDED
@@ -285,6 +292,7 @@ def test_a_band_left_out_or_a_redraw_in_ten_leaves_the_sky_undecided():
     assert verdicts.sky_sampling_better([0.9] * 19 + [0.7]) == HOLDS
     assert verdicts.sky_sampling_better([0.9] * 9 + [0.7]) == UNDECIDED
     assert verdicts.sky_sampling_better([0.2] * 20, [0.3]) == UNDECIDED
+    assert verdicts.sky_sampling_better([0.9] * 20, [0.9], copies=0.6) == UNDECIDED
 
 
 def test_statistics_that_tuned_images_hardly_have_count_as_lost():
