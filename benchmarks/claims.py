@@ -5,7 +5,7 @@
 
 Each repetition takes other images, and is judged by the rules of the chapters, on fewer images than `real.py` has: 32
 latents of a domain, 12 round trips, 12 images for each map of noise. Kept in results/claims.json. An interrupted run
-goes on where it stopped. Some 660 TFLOP: two hours on two cores. The model of dogs with a cosine schedule is measured
+goes on where it stopped. Some 680 TFLOP: two hours on two cores. The model of dogs with a cosine schedule is measured
 once: at the same timesteps, at which it has less noise.
 """
 

@@ -375,7 +375,7 @@ no_weight_touched = checked
 
 # Chapters 8 to 11: astrophysics, domain transfer, model design, scale
 CONFIDENT = 0.9  # the probability from which on a class counts
-cosine_better = partial(larger, times=2.0)
+cosine_better = nearer
 """By a sampler the linear model's images are farther away than the other's (mean of four domains, 32 images each)."""
 sampling_negligible = partial(all_below, level=0.01)
 """Drawing takes less than a hundredth of the time of the inversion (8 latents; toy, this machine)."""

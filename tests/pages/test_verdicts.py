@@ -105,7 +105,7 @@ RULES = {
     "sky_sampling_better": [([0.9, 0.8], [0.9, 0.75]), ([0.2, 0.25], [0.1]), ([0.9, 0.8], [0.9, 0.7])],
     "domain_transfer": [((0.1, 0.03),), ((0.05, 0.03),), ((0.08, 0.03),)],
     "base_quality_inherited": [([1.0, 1.0, 1.0],), ([-1.0, 0.5, 0.5],), ([0.5, 1.0, -0.5],)],
-    "cosine_better": [((0.5, 0.1), (0.1, 0.1)), ((0.1, 0.1), (0.5, 0.1)), ((0.5, 0.2), (0.1, 0.1))],
+    "cosine_better": [(row(0.5), row(0.1)), (row(0.1), row(0.5)), (row(0.11), row(0.1))],
     "sampling_negligible": [(0.001,), (0.02,), (NAN,)],
 }
 OTHER_NAMES = {  # claims whose rule has another name
