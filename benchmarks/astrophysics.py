@@ -71,16 +71,14 @@ class Galaxies:
         return morphology(brightness(images)).assign(probability=odds.numpy(), kind=kind.numpy())
 
 
-def make(domain, options):
+def make(domain, raw: torch.Tensor, options):
     """Yield the label of each set of images, the set, how many raw images it is made of, and the steps of a tuning."""
     model = ood.load_model(MODEL)
     few = min(domain.sizes)
     lower = {"precision": options.precision, "progress": False}
     walk = {"t": T, "steps": options.steps, "solver": "unipc", **lower}
     down = {"t": T, "steps": options.down, "solver": "dpm2m", **lower}
-    yield "held out", domain.images(options.real, SEEDS["held_out"]), 0, 0
     yield "floor", domain.images(options.images, SEEDS["floor"]), few, 0
-    raw = domain.images(max(domain.sizes), SEEDS["raw"])
     tuning = {"operations": few * model.operations * (BUDGET + 1), **lower}  # DPM-Solver looks once more than it steps
     sources = ood.load_domain("dog", options.images, 64, SEEDS["translate"])
     own = ood.load_domain("dog", 24, 64, SEEDS["own"])
@@ -93,7 +91,7 @@ def make(domain, options):
     fresh = ood.fresh_images(tuned.model, options.images, **start, **down)
     yield "vanilla tuning", fresh, few, len(tuned.losses)
     latents = ood.invert(model, raw, **walk)
-    yield "reconstructed", ood.denoise(model, latents[: options.images], **walk), max(domain.sizes), 0
+    yield "reconstructed", ood.denoise(model, latents[: options.images], **walk), len(raw), 0
     for n in domain.sizes:
         for label, (method, settings) in SAMPLERS.items():
             generator = torch.Generator().manual_seed(11)
@@ -123,15 +121,14 @@ def main() -> None:
         weights = {MODEL: fingerprint(ood.load_model(MODEL))}
         if kept(output / f"{name}.json", weights):
             continue
-        frames, shown, copies, tuned = [], {}, {}, {}
-        inputs = domain.images(max(domain.sizes), SEEDS["raw"])
-        others = domain.images(options.real, SEEDS["held_out"])
-        for label, images, n, steps in make(domain, options):
+        raw, real = domain.images(max(domain.sizes), SEEDS["raw"]), domain.images(options.real, SEEDS["held_out"])
+        frames, shown = [domain.measure(real).assign(way="held out")], {"held out": real[:SHOWN]}
+        copies, tuned = {}, {}
+        for label, images, n, steps in make(domain, raw, options):
             images = images.clamp(-1, 1)
             frames.append(domain.measure(images).assign(way=label))
             shown[label] = images[:SHOWN]
-            if n:
-                copies[label] = ood.novelty(images, inputs[:n], others, network=torch.nn.Flatten()).copies
+            copies[label] = ood.novelty(images, raw[:n], real, network=torch.nn.Flatten()).copies
             if steps:
                 tuned[label] = steps
             print(name, label, frames[-1].median(numeric_only=True).round(3).to_dict(), flush=True)

@@ -127,6 +127,12 @@ def measured(device):
         cost["gigabytes"] = ((torch.cuda.max_memory_allocated(device) if cuda else resident("VmHWM")) - before) / 1e9
 
 
+def with_errors(**found) -> dict:
+    """Values and standard errors of estimates, by their names and by those with ``_error``."""
+    values, errors = ({name: getattr(one, part) for name, one in found.items()} for part in ("value", "error"))
+    return values | {f"{name}_error": error for name, error in errors.items()}
+
+
 def drawn_images(seeds: dict):
     """Return how images are found: ``n`` of a drawn domain, of those that are meant for something."""
     return lambda domain, n, what: ood.load_domain(domain, n, 64, seeds[what])
@@ -173,10 +179,7 @@ class Study:
         new = ood.novelty(images, self.inputs, self.some_real, network=torch.nn.Flatten())
         return {
             "frechet": ood.frechet_distance(features, self.real),
-            "kernel": kernel.value,
-            "kernel_error": kernel.error,
-            "thumbnails": seen_small.value,
-            "thumbnails_error": seen_small.error,
+            **with_errors(kernel=kernel, thumbnails=seen_small),
             "target": float((called == scorer.domains.index(self.target)).float().mean()),
             "own": float((called == scorer.domains.index(self.own)).float().mean()),
             "interference": ood.interference_rate(images, self.own, self.target, scorer).rate,
@@ -369,10 +372,15 @@ def open_record(path: Path, settings: dict, options) -> dict:
             return record
         if not options.restart:
             raise SystemExit(f"{path} holds results of other settings; move it away, or pass --restart")
-    names = {kind: name for name, kind in PRECISIONS.items()}
-    precision = options.precision or names[network_dtype(ood.load_model("toy-dog"), "auto")]
+    precision = options.precision or automatic()
     head = {"settings": settings, "machine": machine(), "precision": precision}
     return {**head, "date": time.strftime("%Y-%m-%d"), "weights": {}, "pairs": {}}
+
+
+def automatic() -> str:
+    """The precision that "auto" means here."""
+    names = {kind: name for name, kind in PRECISIONS.items()}
+    return names[network_dtype(ood.load_model("toy-dog"), "auto")]
 
 
 def machine() -> dict:

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import torch
+from generation import with_errors
 
 import ood_helpers as ood
 from ood_helpers import fingerprint, measured_operations, paid, read_sheet, save_sheet
@@ -97,8 +98,7 @@ def main() -> None:
         row = {
             "images": len(images),
             "interference": ood.interference_rate(images, "dog", name).rate,
-            "kernel": distance.value,
-            "kernel_error": distance.error,
+            **with_errors(kernel=distance),
             "sharpness": float(fine),
             "novelty": new.median,
             "copies": new.copies,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
-from generation import THUMBNAIL
+from generation import THUMBNAIL, with_errors
 
 import ood_helpers as ood
 from ood_helpers import PRECISIONS, alphas_cumprod, fingerprint, timestep_at
@@ -93,9 +93,7 @@ def study(name: str, options) -> dict:
 
 def distances(made: torch.Tensor, real: torch.Tensor) -> dict:
     """Return the kernel distances of images to real ones by both judges, each with its standard error."""
-    found = {"kernel": ood.kernel_distance(made, real), "thumbnails": ood.kernel_distance(made, real, THUMBNAIL)}
-    values = {judge: distance.value for judge, distance in found.items()}
-    return values | {f"{judge}_error": distance.error for judge, distance in found.items()}
+    return with_errors(kernel=ood.kernel_distance(made, real), thumbnails=ood.kernel_distance(made, real, THUMBNAIL))
 
 
 def by_variance(model, t: int, options) -> dict:

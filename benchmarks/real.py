@@ -32,7 +32,18 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from generation import SAMPLING, SEEDS, Study, chosen_methods, machine, measured, plain, write_rows
+from generation import (
+    SAMPLING,
+    SEEDS,
+    THUMBNAIL,
+    Study,
+    chosen_methods,
+    machine,
+    measured,
+    plain,
+    with_errors,
+    write_rows,
+)
 
 import ood_helpers as ood
 from ood_helpers import astro, theory
@@ -54,7 +65,6 @@ ETAS, HEIGHTS, STEPS = (0.0, 0.25, 0.5, 0.75, 1.0), (200, 400, 600, 800), 16
 PAIRS = {"near": "objects", "far": "dust"}  # for tuning
 SHOWN = ("apples", "dust", "histology", "hubble")  # domains whose new images the book shows
 LAST = float(ood.alphas_cumprod("linear")[999])  # share of the image where walks end
-THUMBNAIL = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten())
 
 
 @dataclass(frozen=True)
@@ -180,8 +190,7 @@ def judged(images, real, world: World, domain: str, scorer) -> dict:
         "captured": int((ood.capture_odds(images, world.own, domain, scorer) > 0.5).sum()),
         "novelty": new.median,
         "copies": new.copies,
-        **{name: one.value for name, one in found.items()},
-        **{f"{name}_error": one.error for name, one in found.items()},
+        **with_errors(**found),
     }
 
 

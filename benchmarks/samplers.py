@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from generation import THUMBNAIL
+from generation import THUMBNAIL, with_errors
 
 import ood_helpers as ood
 from ood_helpers import double_exposures, features_of, fingerprint
@@ -51,15 +51,8 @@ def measure(images: torch.Tensor, name: str, inputs, real, parents) -> dict:
     caught = ood.interference_rate(images, "dog", name)
     row = {
         "frechet": ood.frechet_distance(features, target),
-        "kernel": kernel.value,
-        "kernel_error": kernel.error,
-        "thumbnails": small.value,
-        "thumbnails_error": small.error,
+        **with_errors(kernel=kernel, thumbnails=small, diversity=apart, ms_ssim=unlike),
         "interference": caught.rate,
-        "diversity": apart.value,
-        "diversity_error": apart.error,
-        "ms_ssim": unlike.value,
-        "ms_ssim_error": unlike.error,
         "novelty": kind.median,
         "copies": kind.copies,
         "novelty_pixels": in_pixels.median,

@@ -37,6 +37,7 @@ from generation import (
     SWEPT,
     Method,
     Study,
+    automatic,
     chosen_methods,
     drawn_images,
     machine,
@@ -130,6 +131,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=RESULTS / "tuning_curves.json")
     options = parser.parse_args()
+    if options.precision == "auto":
+        options.precision = automatic()
     weights = {base: ood.fingerprint(ood.load_model(base)) for base, _ in SWEPT}
     head = {"settings": SETTINGS, "factors": FACTORS, "weights": weights}
     record = {"runs": {}}
@@ -147,7 +150,8 @@ def main() -> None:
             continue
         if (base, target, seed) not in studies:
             studies[base, target, seed] = study_of(base, target, seed, options.precision)
-        record["runs"][name] = run(studies[base, target, seed], label, factor, seed) | {"device": machine()["device"]}
+        row = run(studies[base, target, seed], label, factor, seed)
+        record["runs"][name] = row | {"device": machine()["device"], "precision": options.precision}
         save(options.output, head | record)
         print(name, f"{record['runs'][name]['kernel']:.3f}", f"{time.monotonic() - start:.0f} s", flush=True)
     save(options.output, head | record)

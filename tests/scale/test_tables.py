@@ -110,7 +110,7 @@ def test_one_option_takes_the_paper_s_settings_of_table_3_but_for_what_others_sa
     assert main(["table", "3", *few, *folders]) == 0
     (settings, *_) = (tmp_path / "latents").glob("*/settings.json")
     found = json.loads(settings.read_text())
-    assert (found["t"], found["steps"]) == (999, 2)
+    assert (found["t"], found["steps"], found["precision"]) == (999, 2, "float32")
     assert main(["table", "2", *few, *folders]) == 1
     assert "--paper: got it for table 2, expected table 3" in capsys.readouterr().err
 
