@@ -1,7 +1,7 @@
 """The directive `claims-table`: every claim that a chapter has judged, with its verdicts in a column for each world.
 
 Without an argument these are the paper's claims, with ``others`` those of others, and with ``repeated`` those that
-``benchmarks/claims.py`` has measured again and again; how they came out is a column of the first table, too.
+benchmarks have measured again and again; how they came out is a column of the first table, too.
 
 `ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
 executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
@@ -20,10 +20,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, PROVED, SMALL, WORLDS, Verdict
-from ood_helpers.pages.worlds import repeated
+from ood_helpers.pages.worlds import by_seed, repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
-RECORD = "benchmarks/results/claims.json"
+RECORDS = "benchmarks/results"
 
 
 class PendingClaims(nodes.General, nodes.Element):
@@ -111,13 +111,19 @@ def measured_again(again: pd.DataFrame) -> nodes.table:
     return grid(("Claim", "Repeated", "What decides", *models), rows)
 
 
+def judged_again(app, world: str | None = None) -> pd.DataFrame:
+    """Judge what benchmarks have measured again, as `repeated` does; no row without their records."""
+    paths = {name: Path(app.srcdir, RECORDS, f"{name}.json") for name in ("claims", "tuning_curves", "transfer")}
+    kept = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+    claims, *others = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
+    return repeated(claims, world, tunings=by_seed(others[0]), transfers=others[1])
+
+
 def fill(app, doctree: nodes.document, docname: str) -> None:
     """Put the table where the directive was."""
-    record = Path(app.srcdir, RECORD)
-    known = json.loads(record.read_text()) if record.exists() else {"repetitions": {}}
     for pending in list(doctree.findall(PendingClaims)):
         if pending["which"] == "repeated":
-            pending.replace_self(measured_again(repeated(known)))
+            pending.replace_self(measured_again(judged_again(app)))
             continue
         rows = []
         for chapter, verdict in in_order(reported(app.env)):
@@ -126,8 +132,9 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
-        shown = WORLDS if known["repetitions"] and not pending["which"] else ()
-        pending.replace_self(table(rows, {world: repeated(known, world)["repeated"] for world in shown}))
+        shown = () if pending["which"] else WORLDS
+        found = {world: judged_again(app, world) for world in shown}
+        pending.replace_self(table(rows, {world: one["repeated"] for world, one in found.items() if len(one)}))
 
 
 def setup(app):

@@ -6,7 +6,7 @@ unseen domains, all drawn or all real.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,32 +77,81 @@ def side_by_side(record: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def repeated(record: Mapping[str, Any], world: str | None = None) -> pd.DataFrame:
+def repeated(record: Mapping[str, Any], world: str | None = None, **more: Mapping[str, Any]) -> pd.DataFrame:
     """Judge each repetition, or those of one world, and return a row a claim: "9 of 9 hold", or on what it depends.
 
-    ``record`` is what ``benchmarks/results/claims.json`` holds. A claim that holds here and fails there depends on the
-    "draw" if it does so for one model, else on the "model or its domains". A model's column has its outcomes and the
-    value that decides, with a 95 % interval of the mean, by Student's law. Models of real images are named "real-...".
+    ``record`` is what ``benchmarks/results/claims.json`` holds; ``more`` are those of `MORE`, by their names. A claim
+    that holds here and fails there depends on the "draw" if it does so for one model, else on the "model or its
+    domains". A model's column has its outcomes and the value that decides, with a 95 % interval of the mean, by
+    Student's law. Models of real images are named "real-...".
     """
     found: dict[str, dict[str, list[Judged]]] = {}
-    for name, repetition in record["repetitions"].items():
-        model = name.rsplit(" ", 1)[0]
-        if world and (world == "real") != model.startswith("real-"):
-            continue
-        complete = _has_all(repetition, repetition["worlds"][model])  # else its measurement was interrupted
-        for key, judged in outcomes(repetition, model).items() if complete else ():
-            found.setdefault(key, {}).setdefault(model, []).append(judged)
+    every = [(_of_repetition, record), *((MORE[name], other) for name, other in more.items())]
+    for judge, kept in every:
+        for name, repetition in kept["repetitions"].items():
+            model = name.rsplit(" ", 1)[0]
+            if world is None or (world == "real") == model.startswith("real-"):
+                for judged in judge(repetition, model):
+                    found.setdefault(judged.key, {}).setdefault(model, []).append(judged)
     rows = {}
     for key, by_model in found.items():
         told = {model: {judged.outcome for judged in each} for model, each in by_model.items()}
-        every = [judged.outcome for each in by_model.values() for judged in each]
+        outcomes_of_all = [judged.outcome for each in by_model.values() for judged in each]
         one = any({"holds", "fails"} <= each for each in told.values())
         mixed = "draw" if one else "model or its domains"
-        status = f"depends on the {mixed}" if {"holds", "fails"} <= set(every) else _counted(every)
+        depends = {"holds", "fails"} <= set(outcomes_of_all)
+        status = f"depends on the {mixed}" if depends else _counted(outcomes_of_all)
         first = next(iter(by_model.values()))[0]
         each = {model: _again(judged) for model, judged in by_model.items()}
         rows[key] = {"claim": CLAIMS[key].text, "repeated": status, "effect": first.effect, **each}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
+
+
+def _of_repetition(repetition: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """Chapters 1 to 6; nothing if the measurement was interrupted."""
+    if _has_all(repetition, repetition["worlds"][model]):
+        yield from outcomes(repetition, model).values()
+
+
+def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """Chapter 7, by the runs of one seed: arcs against tunings of equal budget, and vanilla tuning at full length."""
+    arcs = runs["galaxy sampling, arcs 1"]
+    rivals = [runs[f"galaxy {name}, swept 1"] for name in ("vanilla", "DiffusionCLIP", "Asyrp")]
+    nearest = min(rival["kernel"] for rival in rivals)
+    won, ratio = verdicts.nearer_than_all(arcs, rivals), arcs["kernel"] / nearest
+    told = f"{ratio:.3f} of the distance of the nearest tuning"
+    yield Judged("sampling-beats-tuning", won, told, "galaxies: distance of arcs / nearest tuning's", ratio)
+    own = [run["own"] for name, run in runs.items() if name.endswith("vanilla, published 5000")]
+    stay = float(np.mean(own))
+    told = f"{stay:.2f} stay in the training domain"
+    yield Judged("vanilla-fails", verdicts.vanilla_fails(own, 48), told, "5,000 steps at 1e-5: share that stays", stay)
+
+
+def _of_transfers(directions: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """Chapter 9: into the training domain, out of it, and between two unseen ones."""
+    found = [
+        verdicts.domain_transfer(verdicts.kept_edges(row["arrived"], row["left"], row["kept"], row["fine"]))
+        for row in directions.values()
+    ]
+    held = found.count("holds")
+    told = f"{held} of {len(found)} directions hold"
+    yield Judged("domain-transfer", verdicts.each(found), told, f"directions of {len(found)} that hold", held)
+
+
+def by_seed(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the runs of ``benchmarks/tuning_curves.py`` as repetitions: by model and seed, then target and method."""
+    found: dict[str, Any] = {}
+    for name, run in curves["runs"].items():
+        model, target, seed, method = name.split(" ", 3)
+        found.setdefault(f"{model} {seed}", {})[f"{target} {method}"] = run
+    return {"repetitions": found}
+
+
+MORE: dict[str, Callable[[Mapping[str, Any], str], Iterator[Judged]]] = {
+    "tunings": _of_tunings,
+    "transfers": _of_transfers,
+}
+"""Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, and ``transfer.json``."""
 
 
 def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:

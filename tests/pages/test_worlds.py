@@ -174,3 +174,33 @@ def test_repetitions_are_counted(record):
     begun = {**good, "noise": {}}
     left_out = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": begun}})
     assert set(left_out["repeated"]) == {"1 of 1 hold"}
+
+
+def test_tunings_are_repeated_by_seed():
+    """Arcs win only where they are nearer than each tuning, for both judges, and are no copies."""
+    near = {"kernel": 0.1, "kernel_error": 0.01, "thumbnails": 0.1, "thumbnails_error": 0.01, "copies": 0.0}
+    far = near | {"kernel": 1.0, "thumbnails": 1.0}
+    rivals = {
+        f"galaxy {seed} {name}, swept 1": far for seed in range(2) for name in ("vanilla", "DiffusionCLIP", "Asyrp")
+    }
+    runs = {**rivals, "galaxy 0 sampling, arcs 1": near, "galaxy 1 sampling, arcs 1": near | {"copies": 0.6}}
+    runs |= {
+        f"{target} {seed} vanilla, published 5000": {"own": 0.9 * (1 - seed)}
+        for target in ("church", "galaxy")
+        for seed in (0, 1)
+    }
+    curves = worlds.by_seed({"runs": {f"toy-dog {name}": run for name, run in runs.items()}})
+    table = worlds.repeated({"repetitions": {}}, tunings=curves)
+    assert table.loc["sampling-beats-tuning", "toy-dog"] == "1 holds, 1 fails: 0.1 ± 0"
+    assert table.loc["vanilla-fails", "repeated"] == "depends on the draw"
+    assert worlds.repeated({"repetitions": {}}, "real", tunings=curves).empty
+
+
+def test_transfer_depends_on_the_direction():
+    came = {"arrived": [1.0], "left": [0.1], "fine": [1.0], "kept": [[0.2, 0.21, 0.22, 0.2]]}
+    lost = came | {"fine": [4.0]}
+    both = {"repetitions": {"toy-dog 0": {"to": came, "back": lost}, "real-hand 0": {"to": came, "back": came}}}
+    table = worlds.repeated({"repetitions": {}}, transfers=both)
+    assert table.loc["domain-transfer", "toy-dog"] == "1 depends: 1"
+    assert table.loc["domain-transfer", "real-hand"] == "1 holds: 2"
+    assert table.loc["domain-transfer", "repeated"] == "1 of 2 hold, 1 depend on the domain"
