@@ -129,13 +129,31 @@ def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
 
 def _of_transfers(directions: Mapping[str, Any], model: str) -> Iterator[Judged]:
     """Chapter 9: into the training domain, out of it, and between two unseen ones."""
-    found = [
-        verdicts.domain_transfer(verdicts.kept_edges(row["arrived"], row["left"], row["kept"], row["fine"]))
-        for row in directions.values()
-    ]
+    found = list(_by_direction(directions).values())
     held = found.count("holds")
     told = f"{held} of {len(found)} directions hold"
     yield Judged("domain-transfer", verdicts.each(found), told, f"directions of {len(found)} that hold", held)
+
+
+def _by_direction(directions: Mapping[str, Any]) -> dict[str, Outcome]:
+    return {
+        name: verdicts.domain_transfer(verdicts.kept_edges(row["arrived"], row["left"], row["kept"], row["fine"]))
+        for name, row in directions.items()
+    }
+
+
+def transfers_again(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Return for each model and direction how often transfer holds, fails or stays undecided, in all repetitions.
+
+    ``record`` is what ``benchmarks/results/transfer.json`` holds.
+    """
+    found = pd.DataFrame(
+        {"model": name.rsplit(" ", 1)[0], "direction": direction, "outcome": outcome}
+        for name, directions in record["repetitions"].items()
+        for direction, outcome in _by_direction(directions).items()
+    )
+    counts = found.groupby(["model", "direction"], sort=False)["outcome"].value_counts().unstack(fill_value=0)
+    return counts.reindex(columns=["holds", "fails", "undecided"], fill_value=0)
 
 
 def by_seed(curves: Mapping[str, Any]) -> dict[str, Any]:

@@ -204,3 +204,10 @@ def test_transfer_depends_on_the_direction():
     assert table.loc["domain-transfer", "toy-dog"] == "1 depends: 1"
     assert table.loc["domain-transfer", "real-hand"] == "1 holds: 2"
     assert table.loc["domain-transfer", "repeated"] == "1 of 2 hold, 1 depend on the domain"
+    counts = worlds.transfers_again(
+        {"repetitions": {"toy-dog 0": both["repetitions"]["toy-dog 0"], "toy-dog 1": {"to": came}}}
+    )
+    assert counts.to_dict("index") == {
+        ("toy-dog", "to"): {"holds": 2, "fails": 0, "undecided": 0},
+        ("toy-dog", "back"): {"holds": 0, "fails": 1, "undecided": 0},
+    }
