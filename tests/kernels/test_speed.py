@@ -65,12 +65,12 @@ def test_nothing_is_compiled_after_the_first_evaluation(traced, solver):
         ood.invert(traced, x[:2].to(memory_format=torch.channels_last), batch_size=2, **walk)
         del walk["max_iterations"]
         copies = ood.denoise(traced, latents, batch_size=2, **walk)
-    # The last image fills its batch alone: rounding differs, which the two states of belm multiply by thousands.
-    last = 0.05 if solver == "belm" else 1e-4
-    plain = ood.invert(tiny(), x, batch_size=2, max_iterations=4, **walk)
-    for found, expected in ((latents, plain), (copies, ood.denoise(tiny(), latents, batch_size=2, **walk))):
-        torch.testing.assert_close(found[:4], expected[:4], rtol=0, atol=1e-4)
-        torch.testing.assert_close(found[4:], expected[4:], rtol=0, atol=last)
+    # Rounding depends on the size of a batch, and belm multiplies it by thousands: so these are batches of two as well.
+    full = [0, 1, 2, 3, 4, 4]
+    plain = ood.invert(tiny(), x[full], batch_size=2, max_iterations=4, **walk)[:5]
+    torch.testing.assert_close(latents, plain, rtol=0, atol=1e-4)
+    again = ood.denoise(tiny(), latents[full], batch_size=2, **walk)[:5]
+    torch.testing.assert_close(copies, again, rtol=0, atol=1e-4)
 
 
 def test_fresh_noise_compiles_nothing(traced):
