@@ -194,6 +194,8 @@ def test_tunings_are_repeated_by_seed():
     assert table.loc["sampling-beats-tuning", "toy-dog"] == "1 holds, 1 fails: 0.1 ± 0"
     assert table.loc["vanilla-fails", "repeated"] == "depends on the draw"
     assert worlds.repeated({"repetitions": {}}, "real", tunings=curves).empty
+    begun = worlds.by_seed({"runs": {"toy-dog galaxy 0 sampling, arcs 1": near}})
+    assert worlds.repeated({"repetitions": {}}, tunings=begun).empty
 
 
 def test_transfer_depends_on_the_direction():
