@@ -122,8 +122,10 @@ def kernel_distance(
         mean k(a, a') + mean k(b, b') - 2 mean k(a, b),     k(x, y) = (x . y / f + 1)^3
 
     Unbiased at any size, and so the better choice for small sets: two samples of one distribution have an expected
-    value of 0. The value is the mean over 100 subsets, the error their standard deviation: at the default size, and for
-    sets of equal size, about the standard error of the value; where distributions agree, or one set is larger, more.
+    value of 0. The value is the mean over 100 subsets, the error their standard deviation, a bootstrap without
+    replacement: at the default size, and for sets of equal size, about the standard error of the value; where
+    distributions agree, or one set is larger, more. So a difference beyond two errors is one for a bootstrap with
+    replacement, too, whose errors are smaller.
 
     Parameters
     ----------
