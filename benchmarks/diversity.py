@@ -1,9 +1,11 @@
 """Fig. 7 again: the diversity of new images against the number N of inverted ones, a near and a far domain.
 
     python benchmarks/diversity.py
+    python benchmarks/diversity.py --again
 
-Prints a table and writes `benchmarks/results/diversity.json`. An interrupted run goes on where
-it stopped. Some 55 TFLOP: eight minutes on two cores.
+Prints a table and writes results/diversity.json. Some 55 TFLOP: eight minutes on two cores. With ``--again`` the ends
+of the curve of arcs, N = 25 and 800, in three repetitions with other images, for the models of dogs and of churches,
+into results/diversity_again.json; some 170 TFLOP. An interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -18,7 +21,8 @@ import torch
 import ood_helpers as ood
 from ood_helpers import fingerprint
 
-RESULTS = Path(__file__).parent / "results" / "diversity.json"
+RESULTS = Path(__file__).parent / "results"
+MODELS, REPEATS, ENDS = ("toy-dog", "toy-church"), 3, (25, 800)
 SAMPLERS = {
     "slerp": ("interpolate", {}),
     "2 neighbors": ("centered", {"neighbors": 2, "share": 0.5}),
@@ -29,6 +33,23 @@ def both(images: torch.Tensor) -> dict:
     """Diversity in features and by MS-SSIM, with standard errors."""
     found = {"features": ood.diversity(images), "ms-ssim": ood.diversity(images, "ms-ssim", max_images=40)}
     return {key: {"value": d.value, "error": d.error} for key, d in found.items()}
+
+
+def curves(model, domain: str, seed: int, inputs, ways: dict, options) -> dict:
+    """Diversity of real images, and of new ones by each sampler from each number of latents."""
+    quiet = {"t": 800, "precision": options.precision, "progress": False}
+    walk = {"steps": options.steps, "solver": "unipc", **quiet}
+    down = {"steps": options.down, "solver": "dpm2m", **quiet}
+    size, most = model.image_shape[-1], max(inputs)
+    cloud = ood.inverted_latents(model, domain, most, seed=seed, folder=options.folder, **walk).tensor(0, most)
+    rows = {"real": both(ood.load_domain(domain, options.images, size, 76 + seed))}
+    for n in inputs:
+        for label, (method, settings) in ways.items():
+            generator = torch.Generator().manual_seed(n + seed - 2)
+            z = ood.sample_latents(cloud[:n], options.images, method, generator=generator, **settings)
+            rows[f"{label}, {n}"] = both(ood.denoise(model, z, **down).clamp(-1, 1))
+            print(model.name, domain, seed, label, n, rows[f"{label}, {n}"], flush=True)
+    return rows
 
 
 def main() -> None:
@@ -43,36 +64,33 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", help="of the network, as in ood.invert")
     parser.add_argument("--folder", default="_build/latents", help="where inverted latents are kept")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the results")
+    parser.add_argument("--again", action="store_true", help="three repetitions of the ends of the curve of arcs")
+    parser.add_argument("--output", type=Path, help="file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
-    model = ood.load_model(options.model)
-    size, most = model.image_shape[-1], max(options.inputs)
-    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output")}
-    head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
+    plan = [(("domains",), options.model, 2, options.inputs, SAMPLERS)]
+    if options.again:
+        arcs = {"slerp": SAMPLERS["slerp"]}
+        repeats = product(range(REPEATS), MODELS)
+        plan = [(("repetitions", f"{name} {k}"), name, 102 + 100 * k, ENDS, arcs) for k, name in repeats]
+    models = {name: ood.load_model(name) for _, name, *_ in plan}
+    settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output", "again")}
+    head = {"settings": settings, "weights": {name: fingerprint(model) for name, model in models.items()}}
+    output = options.output or RESULTS / ("diversity_again.json" if options.again else "diversity.json")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    record = json.loads(output.read_text()) if output.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
-    quiet = {"t": 800, "precision": options.precision, "progress": False}
-    walk = {"steps": options.steps, "solver": "unipc", **quiet}
-    down = {"steps": options.down, "solver": "dpm2m", **quiet}
-    for name in options.domains:
-        if name in record["domains"]:
-            continue
-        cloud = ood.inverted_latents(model, name, most, seed=2, folder=options.folder, **walk).tensor(0, most)
-        rows = {"real": both(ood.load_domain(name, options.images, size, 78))}
-        for n in options.inputs:
-            for label, (method, settings) in SAMPLERS.items():
-                generator = torch.Generator().manual_seed(n)
-                z = ood.sample_latents(cloud[:n], options.images, method, generator=generator, **settings)
-                images = ood.denoise(model, z, **down).clamp(-1, 1)
-                rows[f"{label}, {n}"] = both(images)
-                print(name, label, n, rows[f"{label}, {n}"], flush=True)
-        record["domains"][name] = rows
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        record = {**head, "date": time.strftime("%Y-%m-%d")}
+    for place, name, seed, inputs, ways in plan:
+        known = record
+        for key in place:
+            known = known.setdefault(key, {})
+        for domain in options.domains:
+            if domain not in known:
+                known[domain] = curves(models[name], domain, seed, inputs, ways, options)
+                output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

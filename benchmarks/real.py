@@ -53,6 +53,7 @@ from ood_helpers.pages.shared import DDIM, DOWN, FINER, WALK
 RESULTS = Path(__file__).parent / "results"
 N, FEW = 48, 24  # images of a domain whose latents are studied, and for what takes many evaluations
 HELD_OUT = 200  # other images of a domain at most
+KNOWN = 400  # images of the training domain that make the formulas of the control
 WAYS = {
     "lines": ("interpolate", {"kind": "lerp"}),
     "arcs": ("interpolate", {"kind": "slerp"}),
@@ -151,6 +152,7 @@ def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int
     }
     if domain == own:
         return found
+    found["control"] = control(model, images(own, KNOWN, "train"), x[:3])
     mine = images(own, n)
     latents = ood.invert(model, mine, **WALK, progress=False)
     g = ood.gram(latents, z)
@@ -168,6 +170,16 @@ def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int
         a, b = (ood.invert(model, y[:few], **(FINER | {"t": min(t, last)}), progress=False) for y in (mine, x))
         found[f"machine, t = {t}"] = theory.held_out_of(ood.gram(a, b), few, C=100).machine
     return found
+
+
+def control(model: ood.FrozenModel, known: torch.Tensor, x: torch.Tensor) -> list[float]:
+    """Largest error of copies by each of two formulas: of the training domain's single pixels, and all together."""
+    schedule = next(
+        k for k in ("linear", "cosine") if torch.allclose(ood.alphas_cumprod(k), model.alphas_cumprod.cpu())
+    )
+    apart = ood.gaussian_model(known.mean(0), known.var(0), schedule)
+    formulas = apart, theory.wiener_model(known, schedule=schedule)
+    return [float(ood.round_trip(formula, x, **DDIM, progress=False).mae.max()) for formula in formulas]
 
 
 def judged(images, real, world: World, domain: str, scorer) -> dict:

@@ -113,10 +113,11 @@ def measured_again(again: pd.DataFrame) -> nodes.table:
 
 def judged_again(app, world: str | None = None) -> pd.DataFrame:
     """Judge what benchmarks have measured again, as `repeated` does; no row without their records."""
-    paths = {name: Path(app.srcdir, RECORDS, f"{name}.json") for name in ("claims", "tuning_curves", "transfer")}
+    names = ("claims", "tuning_curves", "transfer", "diversity_again")
+    paths = {name: Path(app.srcdir, RECORDS, f"{name}.json") for name in names}
     kept = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
-    claims, *others = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
-    return repeated(claims, world, tunings=by_seed(others[0]), transfers=others[1])
+    claims, tunings, transfers, numbers = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
+    return repeated(claims, world, tunings=by_seed(tunings), transfers=transfers, numbers=numbers)
 
 
 def fill(app, doctree: nodes.document, docname: str) -> None:

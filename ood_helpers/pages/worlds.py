@@ -128,6 +128,14 @@ def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
         )
 
 
+def _of_numbers(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """Chapter 6: diversity of arcs between 25 latents and between 800."""
+    few, many = ([tuple(rows[f"slerp, {n}"]["ms-ssim"].values()) for rows in domains.values()] for n in (25, 800))
+    grows = 100 * min(more / less - 1 for (less, _), (more, _) in zip(few, many, strict=True))
+    told, effect = f"{grows:+.0f} % diversity from N = 25 to 800", "smallest growth from N = 25 to 800, %"
+    yield Judged("diversity-n", verdicts.diversity_n(few, many), told, effect, grows)
+
+
 def _of_transfers(directions: Mapping[str, Any], model: str) -> Iterator[Judged]:
     """Chapter 9: into the training domain, out of it, and between two unseen ones."""
     found = list(_by_direction(directions).values())
@@ -169,8 +177,10 @@ def by_seed(curves: Mapping[str, Any]) -> dict[str, Any]:
 MORE: dict[str, Callable[[Mapping[str, Any], str], Iterator[Judged]]] = {
     "tunings": _of_tunings,
     "transfers": _of_transfers,
+    "numbers": _of_numbers,
 }
-"""Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, and ``transfer.json``."""
+"""Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, ``transfer.json`` and
+``diversity_again.json``."""
 
 
 def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
@@ -231,6 +241,12 @@ def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator
     times = maes / clouds[own]["mae"][0]
     told = f"{_span(times, 1)} times that of {own}{of_few}"
     yield Judged("reconstructs-equally", alike, told, "largest MAE over the own one", times.max())
+    if all("control" in row for row in unseen.values()):  # else the record is older than this
+        formulas = np.array(_column(unseen, "control")).T
+        shown = verdicts.reconstruction_is_representation(*formulas)
+        worst = formulas.max(axis=1).min()
+        told = f"a formula copies them with MAE of at most {worst:.3f}, {len(unseen)} domains of 3 images"
+        yield Judged("reconstruction-is-representation", shown, told, "largest MAE of the better formula", worst)
     neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
     white = verdicts.inverted_gaussian(neighbors, coarse)
     told = f"neighbors correlate by {_span(neighbors)}{of}"

@@ -12,6 +12,7 @@ UNSEEN = tuple("abcdefg")
 GOOD_CLOUD = {
     "n": 48,
     "mae": [0.01, 1e-5],
+    "control": [0.08, 0.07],
     "explained": [0.1, 0.01],
     "explained by others": 0.01,
     "neighbors": 0.01,
@@ -27,6 +28,7 @@ GOOD_CLOUD = {
 }
 BAD_CLOUD = GOOD_CLOUD | {
     "mae": [0.2, 1e-5],
+    "control": [0.08, 0.01],
     "explained": [0.9, 0.01],
     "neighbors": 0.5,
     "coarse": 3.0,
@@ -213,3 +215,14 @@ def test_transfer_depends_on_the_direction():
         ("toy-dog", "to"): {"holds": 2, "fails": 0, "undecided": 0},
         ("toy-dog", "back"): {"holds": 0, "fails": 1, "undecided": 0},
     }
+
+
+def test_the_number_of_images_is_judged_again():
+    def rows(few, many):
+        return {f"slerp, {n}": {"ms-ssim": {"value": value, "error": 0.01}} for n, value in ((25, few), (800, many))}
+
+    found = {"toy-dog 0": {"cat": rows(0.4, 0.5), "galaxy": rows(0.2, 0.3)}, "toy-dog 1": {"cat": rows(0.5, 0.4)}}
+    table = worlds.repeated({"repetitions": {}}, numbers={"repetitions": found})
+    # 25 % and -20 %, so Student's interval of two is 12.7 times their standard error, 22.5
+    assert table.loc["diversity-n", "toy-dog"] == "1 holds, 1 fails: 2.5 ± 300"
+    assert table.loc["diversity-n", "effect"] == "smallest growth from N = 25 to 800, %"
