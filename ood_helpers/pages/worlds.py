@@ -113,13 +113,19 @@ def _of_repetition(repetition: Mapping[str, Any], model: str) -> Iterator[Judged
 
 
 def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
-    """Chapter 7, by the runs of one seed: arcs against tunings of equal budget, and vanilla tuning at full length."""
+    """Chapter 7, by one seed: arcs against tunings of equal budget, near against far, vanilla tuning at full length."""
     names = [f"galaxy {way} 1" for way in ("sampling, arcs", "vanilla, swept", "DiffusionCLIP, swept", "Asyrp, swept")]
     if all(name in runs for name in names):  # else the measurement was interrupted
         arcs, *rivals = (runs[name] for name in names)
         ratio = arcs["kernel"] / min(rival["kernel"] for rival in rivals)
         won, told = verdicts.nearer_than_all(arcs, rivals), f"{ratio:.3f} of the distance of the nearest tuning"
         yield Judged("sampling-beats-tuning", won, told, "galaxies: distance of arcs / nearest tuning's", ratio)
+    sides = [runs.get(f"{target} DiffusionCLIP, swept 1") for target in ("galaxy", "church")]
+    if all(sides):
+        far, near = ((run["thumbnails"], run["thumbnails_error"]) for run in sides)
+        told = f"thumbnails {near[0]:.1f} near, {far[0]:.1f} far"
+        effect = "DiffusionCLIP, thumbnails: galaxies less churches"
+        yield Judged("tuning-near", verdicts.tuning_near(far, near), told, effect, far[0] - near[0])
     if own := [run["own"] for name, run in runs.items() if name.endswith("vanilla, published 5000")]:
         stay = float(np.mean(own))
         told = f"{stay:.2f} stay in the training domain"

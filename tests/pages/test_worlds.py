@@ -191,10 +191,12 @@ def test_tunings_are_repeated_by_seed():
         for target in ("church", "galaxy")
         for seed in (0, 1)
     }
+    runs |= {f"church {seed} DiffusionCLIP, swept 1": near | {"thumbnails": 2.0 * seed} for seed in range(2)}
     curves = worlds.by_seed({"runs": {f"toy-dog {name}": run for name, run in runs.items()}})
     table = worlds.repeated({"repetitions": {}}, tunings=curves)
     assert table.loc["sampling-beats-tuning", "toy-dog"] == "1 holds, 1 fails: 0.1 ± 0"
     assert table.loc["vanilla-fails", "repeated"] == "depends on the draw"
+    assert table.loc["tuning-near", "toy-dog"] == "1 holds, 1 fails: 0 ± 10"  # 1 - 0 and 1 - 2
     assert worlds.repeated({"repetitions": {}}, "real", tunings=curves).empty
     begun = worlds.by_seed({"runs": {"toy-dog galaxy 0 sampling, arcs 1": near}})
     assert worlds.repeated({"repetitions": {}}, tunings=begun).empty
