@@ -201,6 +201,11 @@ def taking(ahead: Ahead, env) -> Callable[..., ExecutionResult]:
     return execute
 
 
+def hand_back(app, exception) -> None:
+    """Let MyST-NB run notebooks by itself again, in whatever this process builds next."""
+    cache.single_nb_execution = single_nb_execution
+
+
 def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float], added: bool = True) -> None:
     """Make the latents that several chapters share, where there is a package to do it, and keep what they cost.
 
@@ -329,5 +334,6 @@ def setup(app):
     app.connect("env-get-outdated", run_again)
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_accounts)
+    app.connect("build-finished", hand_back)
     # not read in processes that Sphinx forks: the threads that run notebooks would stay behind
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.execute import cache
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -108,6 +110,7 @@ def test_a_chapter_that_fails_costs_no_other_and_is_run_again(book, trouble, rea
     assert status == 0 and not book.failures.exists()
     assert "mended" in pages["notebooks/01_first.html"]
     assert (book.root / "notebooks" / "runs.txt").read_text() == "run\n"
+    assert cache.single_nb_execution is single_nb_execution  # the next build in this process runs its own
 
 
 @pytest.mark.slow
