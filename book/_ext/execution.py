@@ -22,12 +22,14 @@ import time
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from threading import Lock
 
 import nbformat
 import psutil
 from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.execute import cache
 from nbclient.exceptions import DeadKernelError
@@ -54,6 +56,9 @@ def costs(root: Path) -> dict:
 def minutes(seconds: float) -> str:
     """Return a duration in words."""
     return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+
+
+CACHING, cache_bundle = Lock(), JupyterCacheBase.cache_notebook_bundle
 
 
 class Progress:
@@ -157,6 +162,12 @@ def stopped(notebook, index: int, result: ExecutionResult) -> str:
     return f"cell {index + 1} of {len(notebook.cells)}, which begins with «{first.strip()}»: {reason}"
 
 
+def cache_alone(*bundle, **settings):
+    """Cache one notebook at a time: the cache takes a record that another thread is writing for one too many."""
+    with CACHING:
+        return cache_bundle(*bundle, **settings)
+
+
 def missing(folder: Path, names: list[str], settings) -> list[str]:
     """Return those notebooks that the cache does not have."""
     known = get_cache(settings.execution_cache_path)
@@ -186,6 +197,7 @@ def run_ahead(app, env, docnames: list[str]) -> None:
     env.package = package
     ahead = Ahead(folder, settings, Progress(recorded, names, workers()))
     cache.single_nb_execution = taking(ahead, env)
+    JupyterCacheBase.cache_notebook_bundle = cache_alone
 
 
 def taking(ahead: Ahead, env) -> Callable[..., ExecutionResult]:
@@ -204,6 +216,7 @@ def taking(ahead: Ahead, env) -> Callable[..., ExecutionResult]:
 def hand_back(app, exception) -> None:
     """Let MyST-NB run notebooks by itself again, in whatever this process builds next."""
     cache.single_nb_execution = single_nb_execution
+    JupyterCacheBase.cache_notebook_bundle = cache_bundle
 
 
 def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float], added: bool = True) -> None:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import time
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,6 +113,21 @@ def test_a_chapter_that_fails_costs_no_other_and_is_run_again(book, trouble, rea
     assert "mended" in pages["notebooks/01_first.html"]
     assert (book.root / "notebooks" / "runs.txt").read_text() == "run\n"
     assert cache.single_nb_execution is single_nb_execution  # the next build in this process runs its own
+
+
+def test_notebooks_are_cached_one_at_a_time(execution, monkeypatch):
+    inside, together = [], []
+
+    def slow(name):
+        inside.append(name)
+        together.append(len(inside))
+        time.sleep(0.05)
+        inside.remove(name)
+
+    monkeypatch.setattr(execution, "cache_bundle", slow)
+    with ThreadPool(4) as pool:
+        pool.map(execution.cache_alone, range(4))
+    assert together == [1, 1, 1, 1]
 
 
 @pytest.mark.slow
