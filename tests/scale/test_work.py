@@ -48,7 +48,7 @@ WHOLE = {name: name.encode() for name in NAMES}
 
 
 def test_ranks_at_once_make_their_own_shares_first(tmp_path):
-    processes, made = start(tmp_path, 0.1, range(3))
+    processes, made = start(tmp_path, 0.5, range(3))  # so long that a busy machine starts all of them meanwhile
     for process in processes:
         process.join(30)
         assert process.exitcode == 0
