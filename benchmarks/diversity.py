@@ -22,7 +22,7 @@ import ood_helpers as ood
 from ood_helpers import fingerprint
 
 RESULTS = Path(__file__).parent / "results"
-MODELS, REPEATS, ENDS = ("toy-dog", "toy-church"), 3, (25, 800)
+MODELS, REPEATS, ENDS = ["toy-dog", "toy-church"], 3, [25, 800]
 SAMPLERS = {
     "slerp": ("interpolate", {}),
     "2 neighbors": ("centered", {"neighbors": 2, "share": 0.5}),
@@ -35,15 +35,15 @@ def both(images: torch.Tensor) -> dict:
     return {key: {"value": d.value, "error": d.error} for key, d in found.items()}
 
 
-def curves(model, domain: str, seed: int, inputs, ways: dict, options) -> dict:
+def curves(model, domain: str, seed: int, ways: dict, options) -> dict:
     """Diversity of real images, and of new ones by each sampler from each number of latents."""
     quiet = {"t": 800, "precision": options.precision, "progress": False}
     walk = {"steps": options.steps, "solver": "unipc", **quiet}
     down = {"steps": options.down, "solver": "dpm2m", **quiet}
-    size, most = model.image_shape[-1], max(inputs)
+    size, most = model.image_shape[-1], max(options.inputs)
     cloud = ood.inverted_latents(model, domain, most, seed=seed, folder=options.folder, **walk).tensor(0, most)
     rows = {"real": both(ood.load_domain(domain, options.images, size, 76 + seed))}
-    for n in inputs:
+    for n in options.inputs:
         for label, (method, settings) in ways.items():
             generator = torch.Generator().manual_seed(n + seed - 2)
             z = ood.sample_latents(cloud[:n], options.images, method, generator=generator, **settings)
@@ -70,12 +70,12 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
 
-    plan = [(("domains",), options.model, 2, options.inputs, SAMPLERS)]
+    plan, ways = [(("domains",), options.model, 2)], SAMPLERS
     if options.again:
-        arcs = {"slerp": SAMPLERS["slerp"]}
+        options.model, options.inputs, ways = MODELS, ENDS, {"slerp": SAMPLERS["slerp"]}
         repeats = product(range(REPEATS), MODELS)
-        plan = [(("repetitions", f"{name} {k}"), name, 102 + 100 * k, ENDS, arcs) for k, name in repeats]
-    models = {name: ood.load_model(name) for _, name, *_ in plan}
+        plan = [(("repetitions", f"{name} {k}"), name, 102 + 100 * k) for k, name in repeats]
+    models = {name: ood.load_model(name) for _, name, _ in plan}
     settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output", "again")}
     head = {"settings": settings, "weights": {name: fingerprint(model) for name, model in models.items()}}
     output = options.output or RESULTS / ("diversity_again.json" if options.again else "diversity.json")
@@ -83,13 +83,13 @@ def main() -> None:
     record = json.loads(output.read_text()) if output.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
         record = {**head, "date": time.strftime("%Y-%m-%d")}
-    for place, name, seed, inputs, ways in plan:
+    for place, name, seed in plan:
         known = record
         for key in place:
             known = known.setdefault(key, {})
         for domain in options.domains:
             if domain not in known:
-                known[domain] = curves(models[name], domain, seed, inputs, ways, options)
+                known[domain] = curves(models[name], domain, seed, ways, options)
                 output.write_text(json.dumps(record, indent=1) + "\n")
 
 
