@@ -58,6 +58,26 @@ def geodesic(model, z1, z2, t: int, iterations: int, rate: float) -> tuple[torch
     return x.detach(), found
 
 
+def latents_between(
+    way: str, model: ood.FrozenModel, cloud: torch.Tensor, n: int, t: int, iterations: int = 20, rate: float = 0.02
+) -> tuple[torch.Tensor, dict]:
+    """Latents of one of `WAYS` between the first ``n`` of a cloud and the next ``n``, at all `WEIGHTS`, and more."""
+    z1, z2 = cloud[:n], cloud[n : 2 * n]
+    if way == "10 neighbors":
+        fresh = {"neighbors": 10, "share": 0.5, "generator": torch.Generator().manual_seed(11)}
+        return ood.sample_latents(cloud, len(WEIGHTS) * n, "centered", **fresh), {}
+    if way == "geodesic":
+        points, energies = geodesic(model, z1, z2, t, iterations, rate)
+        return points.flatten(0, 1), {"energies": energies}
+    if way == "cog":
+        weights = torch.zeros(len(WEIGHTS), n, len(cloud))
+        for row, w in zip(weights, WEIGHTS, strict=True):
+            row[torch.arange(n), torch.arange(n)], row[torch.arange(n), torch.arange(n) + n] = 1 - w, w
+        return ood.corrected_combination(cloud, weights.flatten(0, 1)), {}
+    along = ood.lerp if way == "line" else ood.slerp
+    return torch.cat([along(z1, z2, w) for w in WEIGHTS]), {}
+
+
 def main() -> None:
     """Measure the rows that the record lacks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -125,25 +145,11 @@ def main() -> None:
         keep("cross-fade", faded, measure(faded, True))
     for t, steps in HEIGHTS.items():
         cloud = clouds[t].tensor(0, options.inputs)
-        z1, z2 = cloud[:n], cloud[n : 2 * n]
         for way in WAYS:
             if (label := f"{way}, {t}") in record["rows"]:
                 continue
-            more, before = {}, ood.operations()
-            if way == "10 neighbors":
-                fresh = {"neighbors": 10, "share": 0.5, "generator": torch.Generator().manual_seed(11)}
-                z = ood.sample_latents(cloud, len(WEIGHTS) * n, "centered", **fresh)
-            elif way == "geodesic":
-                points, energies = geodesic(model, z1, z2, t, options.iterations, options.rate)
-                z, more = points.flatten(0, 1), {"energies": energies}
-            elif way == "cog":
-                weights = torch.zeros(len(WEIGHTS), n, options.inputs)
-                for row, w in zip(weights, WEIGHTS, strict=True):
-                    row[torch.arange(n), torch.arange(n)], row[torch.arange(n), torch.arange(n) + n] = 1 - w, w
-                z = ood.corrected_combination(cloud, weights.flatten(0, 1))
-            else:
-                along = ood.lerp if way == "line" else ood.slerp
-                z = torch.cat([along(z1, z2, w) for w in WEIGHTS])
+            before = ood.operations()
+            z, more = latents_between(way, model, cloud, n, t, options.iterations, options.rate)
             more["operations_of_path"] = ood.operations() - before
             down = {"t": t, "steps": steps, "solver": "dpm2m", "precision": "float32", "progress": False}
             images = ood.denoise(model, z, **down).clamp(-1, 1)

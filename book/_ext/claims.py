@@ -1,7 +1,7 @@
 """The directive `claims-table`: every claim that a chapter has judged, with its verdicts in a column for each world.
 
 Without an argument these are the paper's claims, with ``others`` those of others, and with ``repeated`` those that
-benchmarks have measured again and again; how they came out is a column of the first table, too.
+benchmarks have measured again and again; how they came out is a column of the first two tables, too.
 
 `ood_helpers.pages.claims.report` leaves the verdicts in the metadata of an output, from where MyST-NB puts them,
 executed or cached, into a file for each notebook. The table is filled in once all notebooks have been read.
@@ -113,11 +113,12 @@ def measured_again(again: pd.DataFrame) -> nodes.table:
 
 def judged_again(app, world: str | None = None) -> pd.DataFrame:
     """Judge what benchmarks have measured again, as `repeated` does; no row without their records."""
-    names = ("claims", "tuning_curves", "transfer", "diversity_again")
+    names = ("claims", "tuning_curves", "transfer", "diversity_again", "others")
     paths = {name: Path(app.srcdir, RECORDS, f"{name}.json") for name in names}
     kept = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
-    claims, tunings, transfers, numbers = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
-    return repeated(claims, world, tunings=by_seed(tunings), transfers=transfers, numbers=numbers)
+    claims, tunings, *others = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
+    more = dict(zip(("transfers", "numbers", "others"), others, strict=True))
+    return repeated(claims, world, tunings=by_seed(tunings), **more)
 
 
 def fill(app, doctree: nodes.document, docname: str) -> None:
@@ -133,8 +134,7 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
-        shown = () if pending["which"] else WORLDS
-        found = {world: judged_again(app, world) for world in shown}
+        found = {world: judged_again(app, world) for world in WORLDS}
         pending.replace_self(table(rows, {world: one["repeated"] for world, one in found.items() if len(one)}))
 
 

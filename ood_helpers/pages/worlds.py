@@ -16,7 +16,7 @@ from scipy import stats
 from .. import Bandwidth, wilson_interval
 from ..checks import check_choice
 from . import paper, verdicts
-from .claims import CLAIMS, Outcome
+from .claims import CLAIMS, KNOWN, Outcome
 
 
 class Judged(NamedTuple):
@@ -102,7 +102,7 @@ def repeated(record: Mapping[str, Any], world: str | None = None, **more: Mappin
         status = f"depends on the {mixed}" if depends else _counted(every_outcome)
         first = next(iter(by_model.values()))[0]
         each = {model: _again(judged) for model, judged in by_model.items()}
-        rows[key] = {"claim": CLAIMS[key].text, "repeated": status, "effect": first.effect, **each}
+        rows[key] = {"claim": KNOWN[key].text, "repeated": status, "effect": first.effect, **each}
     return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
 
 
@@ -140,6 +140,38 @@ def _of_numbers(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
     grows = 100 * min(more / less - 1 for (less, _), (more, _) in zip(few, many, strict=True))
     told, effect = f"{grows:+.0f} % diversity from N = 25 to 800", "smallest growth from N = 25 to 800, %"
     yield Judged("diversity-n", verdicts.diversity_n(few, many), told, effect, grows)
+
+
+def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """What others have found, in chapters 1, 2, 6 and 9; without the parts that an interrupted measurement lacks."""
+    for maes in parts.get("exact", {}).values():
+        error = float(np.median(maes))
+        told = f"MAE {error:.0e}, N = {len(maes)}"
+        yield Judged("exact-reversal", verdicts.exact_reversal(error), told, "MAE of copies", error)
+    for by_solver in parts.get("arcs", {}).values():
+        ends, middles = (np.array([np.median(arc[k]) for arc in by_solver.values()]) for k in ("1", "0.5"))
+        wrong, times = verdicts.copies_certify_nothing(ends, middles), float((middles / ends).max())
+        told = f"in the middle {times:.0f} times the error of the end"
+        yield Judged("copies-certify-nothing", wrong, told, "error in the middle of the arc / at its end", times)
+    for by_steps in parts.get("noise", {}).values():
+        falls = list(by_steps.values())
+        told = "neighbor correlation " + ", ".join(f"{value:.2f}" for value in falls)
+        effect = "neighbor correlation, 7 steps replaced, less none"
+        yield Judged("noise-first", verdicts.noise_first(falls), told, effect, falls[-1] - falls[0])
+    if len(fine := parts.get("fine", {})) == 2:
+        powers = {name: row["latents"] for name, row in fine.items()}
+        lacks = verdicts.each([verdicts.spectral_collapse(*power) for power in powers.values()])
+        told = "fine power " + ", ".join(f"{power:.2f} of {name}" for name, (power, _) in powers.items())
+        least = min(power for power, _ in powers.values())
+        yield Judged("spectral-collapse", lacks, told, "smallest fine power of latents", least)
+    for ways in parts.get("between", {}).values():
+        for key, plain, new, judge in (
+            ("corrected-combinations", "line", "cog", verdicts.corrected_combinations),
+            ("geodesics-better", "arc", "geodesic", verdicts.geodesics_better),
+        ):
+            gain = ways[plain]["kernel"] - ways[new]["kernel"]
+            told, effect = f"kernel distance {gain:+.3f} nearer", f"kernel distance: {plain} less {new}"
+            yield Judged(key, judge(ways[plain], ways[new]), told, effect, gain)
 
 
 def _of_transfers(directions: Mapping[str, Any], model: str) -> Iterator[Judged]:
@@ -184,9 +216,10 @@ MORE: dict[str, Callable[[Mapping[str, Any], str], Iterator[Judged]]] = {
     "tunings": _of_tunings,
     "transfers": _of_transfers,
     "numbers": _of_numbers,
+    "others": _of_others,
 }
-"""Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, ``transfer.json`` and
-``diversity_again.json``."""
+"""Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, ``transfer.json``,
+``diversity_again.json`` and ``others.json``."""
 
 
 def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:

@@ -228,3 +228,39 @@ def test_the_number_of_images_is_judged_again():
     # 25 % and -20 %, so Student's interval of two is 12.7 times their standard error, 22.5
     assert table.loc["diversity-n", "toy-dog"] == "1 holds, 1 fails: 2.5 ± 300"
     assert table.loc["diversity-n", "effect"] == "smallest growth from N = 25 to 800, %"
+
+
+def test_what_others_found_is_judged_again():
+    """One repetition in which all of it holds, one in which nothing does, and one that was interrupted."""
+
+    def repetition(error, middle, correlations, powers, kernels):
+        solver = {"0.5": [middle], "1": [0.001]}
+        rows = {
+            way: {"kernel": kernel, "kernel_error": 0.01, "copies": 0.1}
+            for way, kernel in zip(("line", "cog", "arc", "geodesic"), kernels, strict=True)
+        }
+        return {
+            "exact": {"church": [error]},
+            "arcs": {"dog": {"one": solver, "other": {"0.5": [0.1], "1": [0.09]}}},
+            "noise": {"church": dict(zip("057", correlations, strict=True))},
+            "fine": {
+                name: {"latents": [power, 0.01]} for name, power in zip(("sketch", "galaxy"), powers, strict=True)
+            },
+            "between": {"church": rows},
+        }
+
+    good = repetition(1e-7, 0.02, (0.3, 0.1, 0.01), (0.5, 0.6), (0.5, 0.1, 0.4, 0.2))
+    bad = repetition(0.1, 0.0011, (0.1, 0.2, 0.3), (1.0, 0.99), (0.1, 0.5, 0.2, 0.4))
+    begun = {"exact": good["exact"], "fine": {"sketch": good["fine"]["sketch"]}}
+    kept = {"repetitions": {"toy-dog 0": good, "toy-church 0": bad, "real-hand 0": begun}}
+    table = worlds.repeated({"repetitions": {}}, others=kept)
+    assert set(table.index) == set(claims.OTHERS)
+    assert all(told.startswith("1 holds") for told in table["toy-dog"])
+    assert all(told.startswith("1 fails") for told in table["toy-church"])
+    assert {key for key, told in table["real-hand"].items() if told != "–"} == {"exact-reversal"}
+    assert table.loc["copies-certify-nothing", "toy-dog"] == "1 holds: 20"  # 0.02 / 0.001, not 0.1 / 0.09
+    assert table.loc["spectral-collapse", "toy-dog"] == "1 holds: 0.5"
+    assert table.loc["geodesics-better", "toy-church"] == "1 fails: -0.2"
+    half = repetition(1e-7, 0.02, (0.3, 0.1, 0.01), (0.5, 1.0), (0.5, 0.1, 0.4, 0.2))
+    mixed = worlds.repeated({"repetitions": {}}, others={"repetitions": {"toy-dog 0": half}})
+    assert mixed.loc["spectral-collapse", "repeated"] == "1 of 1 depend on the domain"
