@@ -113,11 +113,11 @@ def measured_again(again: pd.DataFrame) -> nodes.table:
 
 def judged_again(app, world: str | None = None) -> pd.DataFrame:
     """Judge what benchmarks have measured again, as `repeated` does; no row without their records."""
-    names = ("claims", "tuning_curves", "transfer", "diversity_again", "others")
+    names = ("claims", "tuning_curves", "transfer", "diversity_again", "astrophysics_again", "others")
     paths = {name: Path(app.srcdir, RECORDS, f"{name}.json") for name in names}
     kept = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
     claims, tunings, *others = (kept.get(name, {"runs": {}, "repetitions": {}}) for name in paths)
-    more = dict(zip(("transfers", "numbers", "others"), others, strict=True))
+    more = dict(zip(("transfers", "numbers", "skies", "others"), others, strict=True))
     return repeated(claims, world, tunings=by_seed(tunings), **more)
 
 

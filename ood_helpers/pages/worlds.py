@@ -142,6 +142,19 @@ def _of_numbers(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
     yield Judged("diversity-n", verdicts.diversity_n(few, many), told, effect, grows)
 
 
+def _of_skies(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
+    """Chapter 8: arcs against DiffusionCLIP, for galaxies and for dust under two stretches."""
+    if len(domains) == 3:  # else the measurement was interrupted
+        found = {
+            name: verdicts.sky_sampling_better(row["shares"], row["without"], row["copies"])
+            for name, row in domains.items()
+        }
+        shares = {name: np.mean(list(row["nearer"].values())) for name, row in domains.items()}
+        told = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+        effect = "smallest share of statistics in which arcs are nearer"
+        yield Judged("sky-sampling-better", verdicts.each(found.values()), told, effect, min(shares.values()))
+
+
 def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
     """What others have found, in chapters 1, 2, 6 and 9; without the parts that an interrupted measurement lacks."""
     for maes in parts.get("exact", {}).values():
@@ -216,10 +229,11 @@ MORE: dict[str, Callable[[Mapping[str, Any], str], Iterator[Judged]]] = {
     "tunings": _of_tunings,
     "transfers": _of_transfers,
     "numbers": _of_numbers,
+    "skies": _of_skies,
     "others": _of_others,
 }
 """Who judges a repetition of other records: `by_seed` of ``tuning_curves.json``, ``transfer.json``,
-``diversity_again.json`` and ``others.json``."""
+``diversity_again.json``, ``astrophysics_again.json`` and ``others.json``."""
 
 
 def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:

@@ -264,3 +264,19 @@ def test_what_others_found_is_judged_again():
     half = repetition(1e-7, 0.02, (0.3, 0.1, 0.01), (0.5, 1.0), (0.5, 0.1, 0.4, 0.2))
     mixed = worlds.repeated({"repetitions": {}}, others={"repetitions": {"toy-dog 0": half}})
     assert mixed.loc["spectral-collapse", "repeated"] == "1 of 1 depend on the domain"
+
+
+def test_galaxies_and_dust_are_judged_again():
+    def row(share, copies=0.0):
+        return {"nearer": {"a": share > 0.5}, "shares": [share] * 100, "without": [share] * 3, "copies": copies}
+
+    won, lost = (dict.fromkeys(("galaxy", "radiation", "radiation-faint"), row(share)) for share in (0.9, 0.1))
+    found = {"toy-dog 0": won, "toy-dog 1": won | {"galaxy": row(0.5)}, "toy-church 0": lost}
+    found |= {"toy-church 1": won | {"galaxy": row(0.1)}, "toy-church 2": {"galaxy": row(0.9)}}
+    table = worlds.repeated({"repetitions": {}}, skies={"repetitions": found})
+    assert table.loc["sky-sampling-better", "toy-dog"].startswith("1 holds, 1 undecided: 0.5")
+    assert table.loc["sky-sampling-better", "toy-church"].startswith("1 fails, 1 depends: 0")
+    copied = {"toy-dog 0": dict.fromkeys(won, row(0.9, copies=0.6))}
+    assert worlds.repeated({"repetitions": {}}, skies={"repetitions": copied}).loc[
+        "sky-sampling-better", "repeated"
+    ] == ("1 of 1 undecided")
