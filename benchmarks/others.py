@@ -7,12 +7,12 @@ Each repetition takes other images, and is judged by the rules of the chapters. 
 
 exact       copies of 8 images by O-BELM with both states, 20 steps
 arcs        the self-interpolation test of `round_trips.py`, 8 draws of noise, for a solver that finds the latent (DPM-
-            Solver-2M) and one that need not (DDIM with a fixed point); its images are of the training domain
+            Solver-2M) and two that need not; its images are of the training domain
 noise       the correlation of neighbors in 8 latents, with none, 5 and 7 of 12 steps replaced by forward diffusion
 between     36 images of each way between 12 pairs of latents, as `interpolants.py` makes them, with t = 800
 fine        the power at high frequencies of 48 images and of their latents, for two domains that may have little
 
-Kept in results/others.json. An interrupted run goes on where it stopped. Some 110 TFLOP: half an hour on two cores.
+Kept in results/others.json. An interrupted run goes on where it stopped. Some 105 TFLOP: half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from claims import REPEATS, STUDIES
 from generation import machine, measured, plain, with_errors
 from interpolants import latents_between
 from real import Images, World, share
+from round_trips import PAIRS as OF_TWO_STATES
 from round_trips import SOLVERS, OneState, TwoStates, self_interpolation
 
 import ood_helpers as ood
@@ -52,7 +53,8 @@ def arcs(model: ood.FrozenModel, images: Images) -> dict:
     noise = torch.randn(FEW, *model.image_shape, generator=fresh)
     for label in ("DDIM, fixed point", "DPM-Solver-2M"):
         found[label] = self_interpolation(OneState(model, STEPS, "float32", SOLVERS[label]), noise)
-    return found
+    pair = "power 1, both states"
+    return found | {pair: self_interpolation(TwoStates(model, STEPS, "float32", OF_TWO_STATES[pair]), noise)}
 
 
 def noise_first(model: ood.FrozenModel, images: Images, domain: str) -> dict[str, float]:

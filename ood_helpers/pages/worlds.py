@@ -163,9 +163,12 @@ def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
         yield Judged("exact-reversal", verdicts.exact_reversal(error), told, "MAE of copies", error)
     for by_solver in parts.get("arcs", {}).values():
         ends, middles = (np.array([np.median(arc[k]) for arc in by_solver.values()]) for k in ("1", "0.5"))
-        wrong, times = verdicts.copies_certify_nothing(ends, middles), float((middles / ends).max())
-        told = f"in the middle {times:.0f} times the error of the end"
-        yield Judged("copies-certify-nothing", wrong, told, "error in the middle of the arc / at its end", times)
+        wrong, worst = (
+            verdicts.copies_certify_nothing(ends, middles),
+            max(middles[ends < verdicts.FAITHFUL / 10], default=np.nan),
+        )
+        told = f"in the middle an error of {worst:.3f}"
+        yield Judged("copies-certify-nothing", wrong, told, "largest MAE in the middle, where the end is good", worst)
     for by_steps in parts.get("noise", {}).values():
         falls = list(by_steps.values())
         told = "neighbor correlation " + ", ".join(f"{value:.2f}" for value in falls)

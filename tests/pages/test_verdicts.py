@@ -308,7 +308,7 @@ def test_images_are_redrawn_and_bands_left_out():
     """Of three statistics one is lost, by far: so in every redraw; without its band none is, without another a half."""
     ramp = np.arange(10.0)
     real = pd.DataFrame({"flux 250": ramp, "flux 24": ramp, "flux 4.5": ramp})
-    ours = real + [1, 50, 1]
+    ours = real.add([1, 50, 1])
     nearer, shares, without = verdicts.redrawn_shares(ours, real + 20, real, np.random.default_rng(0), times=20)
     assert list(nearer) == [True, False, True] and shares == pytest.approx(np.full(20, 2 / 3))
     assert list(without) == [0.5, 1.0, 0.5]
