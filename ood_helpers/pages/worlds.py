@@ -251,11 +251,16 @@ def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
 
 
 def _counted(outcomes: list[Outcome]) -> str:
-    """Say how many of how many: "9 of 9 hold", "7 of 9 hold, 2 undecided"."""
-    words = {"holds": "hold", "fails": "fail", "depends": "depend on the domain", "undecided": "undecided"}
-    first, *others = [f"{outcomes.count(k)} {words[k]}" for k in words if k in outcomes]
-    number, word = first.split(" ", 1)
-    return ", ".join([f"{number} of {len(outcomes)} {word}", *others])
+    """Say how many of how many: "9 of 9 hold", "7 of 9 hold, 1 fails, 1 undecided"."""
+    words = {
+        "holds": ("holds", "hold"),
+        "fails": ("fails", "fail"),
+        "depends": ("depends on the domain", "depend on the domain"),
+        "undecided": ("undecided", "undecided"),
+    }
+    counts = {k: outcomes.count(k) for k in words if k in outcomes}
+    (number, word), *others = ((count, words[k][count > 1]) for k, count in counts.items())
+    return ", ".join([f"{number} of {len(outcomes)} {word}", *(f"{count} {other}" for count, other in others)])
 
 
 def _again(judged: list[Judged]) -> str:

@@ -143,11 +143,11 @@ def test_no_chapter_asks_its_networks_for_more_than_a_reader_s_machine_can_bear(
 
 
 def test_what_chapters_say_that_they_cost_is_what_they_cost():
-    """Within two percent; a chapter that was run before finds latents of its own on the disk, up to a tenth."""
+    """Within two percent; a chapter that was run before finds latents of its own on the disk, up to a fifth."""
     told = json.loads((SITE / "operations.json").read_text())
     recorded = json.loads((ROOT / "book" / "costs.json").read_text())["operations"]
     assert told.keys() == recorded.keys()
-    assert {n: (told[n], cost) for n, cost in recorded.items() if not 0.9 * cost <= told[n] <= 1.02 * cost} == {}
+    assert {n: (told[n], cost) for n, cost in recorded.items() if not 0.8 * cost <= told[n] <= 1.02 * cost} == {}
 
 
 def test_the_pages_wear_the_books_own_style():

@@ -175,7 +175,7 @@ def test_repetitions_are_counted(record):
     assert set(same["repeated"]) == {"2 of 2 hold"}
     begun = {**good, "noise": {}}
     left_out = worlds.repeated({"repetitions": {"toy-dog 0": good, "toy-dog 1": begun}})
-    assert set(left_out["repeated"]) == {"1 of 1 hold"}
+    assert set(left_out["repeated"]) == {"1 of 1 holds"}
 
 
 def test_tunings_are_repeated_by_seed():
@@ -209,7 +209,7 @@ def test_transfer_depends_on_the_direction():
     table = worlds.repeated({"repetitions": {}}, transfers=both)
     assert table.loc["domain-transfer", "toy-dog"] == "1 depends: 1"
     assert table.loc["domain-transfer", "real-hand"] == "1 holds: 2"
-    assert table.loc["domain-transfer", "repeated"] == "1 of 2 hold, 1 depend on the domain"
+    assert table.loc["domain-transfer", "repeated"] == "1 of 2 holds, 1 depends on the domain"
     counts = worlds.transfers_again(
         {"repetitions": {"toy-dog 0": both["repetitions"]["toy-dog 0"], "toy-dog 1": {"to": came}}}
     )
@@ -263,7 +263,7 @@ def test_what_others_found_is_judged_again():
     assert table.loc["geodesics-better", "toy-church"] == "1 fails: -0.2"
     half = repetition(1e-7, 0.02, (0.3, 0.1, 0.01), (0.5, 1.0), (0.5, 0.1, 0.4, 0.2))
     mixed = worlds.repeated({"repetitions": {}}, others={"repetitions": {"toy-dog 0": half}})
-    assert mixed.loc["spectral-collapse", "repeated"] == "1 of 1 depend on the domain"
+    assert mixed.loc["spectral-collapse", "repeated"] == "1 of 1 depends on the domain"
 
 
 def test_galaxies_and_dust_are_judged_again():
