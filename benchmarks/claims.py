@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,19 @@ def parts(world: World, images: Images, precision: str):
         yield "mixing", domain, partial(mixing, domain=domain, few=FEW, **common)
 
 
+def complete(known: dict, todo: Iterable[tuple[str, str, Callable]], record: dict, output: Path, label: str) -> None:
+    """Measure the parts that a repetition lacks, and write the record after each."""
+    for part, key, make in todo:
+        if key in known.setdefault(part, {}):
+            continue
+        start = time.monotonic()
+        with measured(torch.device("cpu")) as cost:
+            known[part][key] = plain(make())
+        output.write_text(json.dumps(record, indent=1) + "\n")
+        told = f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s"
+        print(label, part, key, told, flush=True)
+
+
 def main() -> None:
     """Measure what the record lacks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,15 +83,8 @@ def main() -> None:
                 known.clear()
             known |= {"weights": record["weights"][name], "settings": settings}
             known["worlds"] = {name: {**asdict(study), "judge": study.judge.name}}
-            for part, key, make in parts(study, Images(options.folder, repetition), options.precision):
-                if key in known.setdefault(part, {}):
-                    continue
-                start = time.monotonic()
-                with measured(torch.device("cpu")) as cost:
-                    known[part][key] = plain(make())
-                options.output.write_text(json.dumps(record, indent=1) + "\n")
-                told = f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s"
-                print(name, repetition, part, key, told, flush=True)
+            todo = parts(study, Images(options.folder, repetition), options.precision)
+            complete(known, todo, record, options.output, f"{name} {repetition}")
 
 
 if __name__ == "__main__":

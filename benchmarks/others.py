@@ -24,8 +24,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from claims import REPEATS, STUDIES
-from generation import machine, measured, plain, with_errors
+from claims import REPEATS, STUDIES, complete
+from generation import machine, with_errors
 from interpolants import latents_between
 from real import Images, World, share
 from round_trips import PAIRS as OF_TWO_STATES
@@ -114,15 +114,8 @@ def main() -> None:
     for repetition in range(REPEATS):
         for name in TARGETS:
             known = record["repetitions"].setdefault(f"{name} {repetition}", {})
-            for part, domain, make in parts(STUDIES[name], Images(options.folder, repetition)):
-                if domain in known.setdefault(part, {}):
-                    continue
-                start = time.monotonic()
-                with measured(torch.device("cpu")) as cost:
-                    known[part][domain] = plain(make())
-                options.output.write_text(json.dumps(record, indent=1) + "\n")
-                told = f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s"
-                print(name, repetition, part, domain, told, flush=True)
+            todo = parts(STUDIES[name], Images(options.folder, repetition))
+            complete(known, todo, record, options.output, f"{name} {repetition}")
 
 
 if __name__ == "__main__":
