@@ -88,9 +88,9 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.Series]
         words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
         found = again[verdict.world].get(verdict.key, "") if again and not verdict.when else ""
         if found.startswith("depends") and css != CSS_CLASS[PROVED]:
-            words, told, css = f"{found}, {SMALL}", f" here {words.replace(f' {SMALL}', '')};", "claim-open"
+            words, told, css = f"{found}, {SMALL}", f"; here {words.replace(f' {SMALL}', '')}", "claim-open"
         status = nodes.inline("", words, classes=["claim-status", css])
-        return nodes.paragraph("", "", status, nodes.Text(f"{told} {verdict.number} ("), chapter, nodes.Text(")"))
+        return nodes.paragraph("", "", status, nodes.Text(f"{told}: {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> list[list[nodes.Node]]:
         cells = [said(KNOWN[key].text), said(KNOWN[key].place)]

@@ -312,11 +312,11 @@ def test_the_claims_page_shows_each_verdict_in_the_order_of_the_argument_with_it
     chapters.write("second", fewer, measured("observation-2", "undecided", "58°", world="real"))
     status, rows = chapters.build()
     angle, machine = known["observation-2"], known["svm-separable"]
-    drawn = "reproduced on small models 60° & more (The first chapter)"
-    drawn += "not reproduced on small models when copies are few 52° (The second chapter)"
+    drawn = "reproduced on small models: 60° & more (The first chapter)"
+    drawn += "not reproduced on small models when copies are few: 52° (The second chapter)"
     assert status == 0 and texts(rows) == [
-        [angle.text, angle.place, drawn, "undecided on small models 58° (The second chapter)"],
-        [machine.text, machine.place, "reproduced on small models 0.99 (The first chapter)", "–"],
+        [angle.text, angle.place, drawn, "undecided on small models: 58° (The second chapter)"],
+        [machine.text, machine.place, "reproduced on small models: 0.99 (The first chapter)", "–"],
     ]
     assert [a["href"] for row in rows for a in row("a")] == [
         "first.html",
@@ -355,9 +355,9 @@ def test_a_claim_whose_repetitions_disagree_depends_on_what_they_differ_by(chapt
     chapters.write("first", *same)
     chapters.write("second")
     status, (row,) = chapters.build()
-    here = f"{again[key]}, on small models here reproduced; 0.1, N = 8 (The first chapter)"
-    here += "not reproduced on small models when it rains 0.2 (The first chapter)"
-    assert status == 0 and texts([row])[0][2] == here + "proved 1 (The first chapter)"
+    here = f"{again[key]}, on small models; here reproduced: 0.1, N = 8 (The first chapter)"
+    here += "not reproduced on small models when it rains: 0.2 (The first chapter)"
+    assert status == 0 and texts([row])[0][2] == here + "proved: 1 (The first chapter)"
     found = [span["class"][-1] for span in row.select(".claim-status")]
     assert found == ["claim-open", "claim-fails", "claim-proved"]
 
@@ -375,7 +375,7 @@ def test_the_claims_page_follows_a_notebook_that_changes(chapters):
     measured = chapters.claims.measured
     chapters.write("first", measured("pixels-75", "holds", "75°"))
     chapters.write("second", measured("pixels-75", "holds", "74°"))
-    both = "reproduced on small models {} (The first chapter)reproduced on small models 74° (The second chapter)"
+    both = "reproduced on small models: {} (The first chapter)reproduced on small models: 74° (The second chapter)"
     assert [row[2] for row in texts(chapters.build()[1])] == [both.format("75°")]
     chapters.write("first", measured("pixels-75", "fails", "52°"))
     status, rows = chapters.build()
@@ -399,7 +399,7 @@ def test_verdicts_reach_the_claims_page_from_a_run_and_from_the_cache(chapters):
     chapters.write("second")
     for options in ([], ["-E"]):
         status, rows = chapters.build(mode="cache", options=options)
-        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved 0.01 (The first chapter)"]]
+        assert status == 0 and [row[2:] for row in texts(rows)] == [["proved: 0.01 (The first chapter)"]]
 
 
 def test_the_reference_lists_the_names_of_the_stubs_and_no_others():
