@@ -235,6 +235,10 @@ class Study:
 
         return make, self.model, (), 0.0
 
+    def untouched(self, budget):
+        """Images of the own domain as they are: what doing nothing gives."""
+        return lambda: self.sources, self.model, (), 0.0
+
     def vanilla(self, budget, **settings):
         """Tune on the inputs, and generate anew."""
         tuned = fine_tune(self.model, self.inputs, operations=budget, **self.quiet, **settings)

@@ -8,7 +8,8 @@ The model of dogs and two unseen domains. Each tuning runs from the start for a 
 operations that the inversion of its 48 images takes, with schedules stretched over the budget, in two settings:
 *published*, with all numbers of the publication; and *swept*, with the rate that `generation.py --sweep` found best for
 these small networks. No rate is scaled: a step of Adam moves a weight by about the rate, so that rate times steps says
-how far weights can go, and the curve shows that for each rate. Beside them, on the same images, sampling.
+how far weights can go, and the curve shows that for each rate. Beside them, on the same images, sampling; and doing
+nothing, the dogs that are to be translated as they are.
 
 vanilla        Sec. 3.1 of the paper: Adam, 1e-5, four images a step; 20 passes over 1,000 images are 5,000 steps,
                24 times the budget, which is run, too
@@ -66,15 +67,20 @@ KEPT = (
 
 
 def methods() -> dict[str, Method]:
-    """Sampling, and three tunings in two settings each."""
+    """Doing nothing, sampling, and three tunings in two settings each."""
     swept = chosen_methods(RESULTS / "tuning_rates.json").values()
     of_kind = {method.kind: method for method in swept if "loss" not in method.settings}
-    return {**SAMPLING, **PUBLISHED, **{f"{name}, swept": of_kind[kind] for kind, name in FAMILIES.items()}}
+    return {
+        "doing nothing": Method("untouched", {}),
+        **SAMPLING,
+        **PUBLISHED,
+        **{f"{name}, swept": of_kind[kind] for kind, name in FAMILIES.items()},
+    }
 
 
 def stretched(method: Method, factor: float, study: Study, seed: int) -> Method:
     """A method with its schedule stretched over a budget, its penalty, and the stream of a repetition."""
-    if method.kind == "sampling":
+    if method.kind not in FAMILIES:
         return method
     changes = {"seed": seed}
     if method.kind == "clip":
@@ -100,7 +106,7 @@ def work() -> list[tuple[str, str, int, str, float]]:
         for label, method in methods().items()
         for pair in SWEPT
         for seed in range(REPEATS)
-        for factor in ((1,) if method.kind == "sampling" else FACTORS)
+        for factor in (FACTORS if method.kind in FAMILIES else (1,))
     ]
     found += [(*pair, seed, "vanilla, published", PAPER) for pair in SWEPT for seed in range(REPEATS)]
     random.Random(0).shuffle(found)

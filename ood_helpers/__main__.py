@@ -319,6 +319,7 @@ def _study(options: argparse.Namespace) -> None:
     check_integer("--images", plan.images, {"study": 8, 3: 4}.get(number or name, 1))
     plans, embed, homes = [plan], None, [home for _, home in own]
     if number == 1:
+        check_integer("--count", plan.count, 4)
         if options.tuning_steps is not None:
             check_integer("--tuning-steps", options.tuning_steps, 1)
         drawn = {*domains.values(), *homes} <= {*list_domains("drawn")}

@@ -20,9 +20,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, PROVED, SMALL, WORLDS, Verdict
-from ood_helpers.pages.worlds import by_seed, repeated
+from ood_helpers.pages.worlds import by_seed, named, repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
+KINDS = {"drawn": "drawings", "real": "real images"}
 RECORDS = "benchmarks/results"
 
 
@@ -75,18 +76,18 @@ def said(text: str) -> list[nodes.Node]:
     return [nodes.paragraph("", text)]
 
 
-def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.Series]) -> nodes.table:
+def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.DataFrame]) -> nodes.table:
     """Return a row for each claim: in each world's cell the verdicts there, each with a reference to its chapter.
 
-    ``again`` says for each world how claims came out when they were measured again; where that depends on something,
-    it is the status, unless the verdict is about circumstances of its own.
+    ``again`` says for each world how verdicts came out when they were measured again; where that depends on something,
+    it is the status.
     """
-
     worlds = [world for world in WORLDS if any(verdict.world == world for verdict, _ in rows)]
+    counted = {(world, name): row for world, found in again.items() for name, row in found.iterrows()}
 
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
         words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
-        found = again[verdict.world].get(verdict.key, "") if again and not verdict.when else ""
+        found = counted.get((verdict.world, named(verdict.key, verdict.when)), {}).get("repeated", "")
         if found.startswith("depends") and css != CSS_CLASS[PROVED]:
             words, told, css = f"{found}, {SMALL}", f"; here {words.replace(f' {SMALL}', '')}", "claim-open"
         status = nodes.inline("", words, classes=["claim-status", css])
@@ -97,18 +98,19 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.Series]
         for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
             cells.append(found or said("–"))
-        counted = [said(f"{world}: {found[key]}")[0] for world, found in again.items() if key in found]
-        return [*cells, counted or said("–")] if again else cells
+        same = [(world, one) for (world, _), one in counted.items() if one["key"] == key]
+        told = [said(f"{KINDS[world]}: {named(one['repeated'], one['when'])}")[0] for world, one in same]
+        return [*cells, told or said("–")] if again else cells
 
     titles = (*HEAD, *(WORLDS[world] for world in worlds), *["Repeated"] * bool(again))
     return grid(titles, map(row, dict.fromkeys(verdict.key for verdict, _ in rows)))
 
 
 def measured_again(again: pd.DataFrame) -> nodes.table:
-    """Return a row for each claim that was measured again: what decides, and what came out for each model."""
-    models = list(again.columns[3:])
+    """Return a row for each verdict that was measured again: which number is followed, and what came out by model."""
+    models = list(again.columns[again.columns.get_loc("effect") + 1 :])
     rows = ([said(row[name]) for name in ("claim", "repeated", "effect", *models)] for _, row in again.iterrows())
-    return grid(("Claim", "Repeated", "What decides", *models), rows)
+    return grid(("Claim", "Repeated", "The number", *models), rows)
 
 
 def judged_again(app, world: str | None = None) -> pd.DataFrame:
@@ -134,8 +136,8 @@ def fill(app, doctree: nodes.document, docname: str) -> None:
             number = chapter.rpartition("/")[2].partition("_")[0]
             title = nodes.Text(f"chapter {int(number)}" if number.isdecimal() else app.env.titles[chapter].astext())
             rows.append((verdict, make_refnode(app.builder, docname, chapter, "", title)))
-        found = {world: judged_again(app, world) for world in WORLDS}
-        pending.replace_self(table(rows, {world: one["repeated"] for world, one in found.items() if len(one)}))
+        again = {world: judged_again(app, world) for world in WORLDS}
+        pending.replace_self(table(rows, {world: found for world, found in again.items() if len(found)}))
 
 
 def setup(app):

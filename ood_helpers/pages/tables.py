@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,8 @@ def budgets(record: Mapping, pair: str, key: str = "kernel", digits: int = 3) ->
     """Show what each method reached with each budget, as mean and range over repetitions.
 
     ``record`` is what ``benchmarks/tuning_curves.py`` keeps, ``pair`` such as "toy-dog church"; budgets are multiples
-    of what the inversion of the same images takes, or the paper's 5,000 steps. Sampling, which trains nothing, stands
-    at 1.
+    of what the inversion of the same images takes, or the paper's 5,000 steps. Sampling and doing
+    nothing, which train nothing, stand at 1.
     """
     found: dict[str, dict[float, list[float]]] = {}
     for name, run in record["runs"].items():
@@ -62,20 +63,26 @@ def _range(values: Sequence[float], digits: int) -> str:
 
 
 def sampling(
-    found: Mapping[tuple[str, str, str], Sequence[float]], floors: Mapping[str, float], features: str
+    found: Mapping[tuple[str, str, str], Sequence[Mapping[str, Any]]], floors: Mapping[str, float], features: str
 ) -> pd.DataFrame:
-    """Lay Frechet distances of new images beside Table 1: what tunes beside its row, what samples beside "Ours".
+    """Lay distances of new images beside Table 1: what tunes beside its row, what samples beside "Ours".
 
-    ``found`` maps domain, method and its settings to distances in ``features``, one for each base model that did not
-    see the domain; ``floors`` maps the domain to that of two sets of real images.
+    ``found`` maps domain, method and its settings to a row for each base model that did not see the domain: the
+    distances ``"frechet"`` and ``"kernel"``, an `Estimate`, in ``features``, and the share of ``"copies"``; ``floors``
+    maps the domain to the Frechet distance of two sets of real images. Where there are several models, what follows ±
+    is the standard deviation over them.
     """
     keys = [key for name in floors for key in found if key[0] == name]
     rows = []
     for key in keys:
-        (name, method, settings), values, theirs = key, found[key], paper.TUNED.get(key[1], "Ours")
-        ours = f"{values[0]:.2f}" if len(values) == 1 else _over_models(values, 2)
-        row = {"method": method, "models": len(values), f"Fréchet, {features} (ours)": ours}
+        (name, method, settings), of, theirs = key, found[key], paper.TUNED.get(key[1], "Ours")
+        frechet, kernel, copies = ([one[what] for one in of] for what in ("frechet", "kernel", "copies"))
+        several = len(of) > 1
+        row = {"method": method, "models": len(of)}
+        row[f"Fréchet, {features} (ours)"] = _over_models(frechet, 2) if several else f"{frechet[0]:.2f}"
         row |= {"real images": f"{floors[name]:.2f}", "paper": str(paper.TABLE_1[theirs].get(name, NOTHING))}
+        row["kernel distance"] = _over_models([one.value for one in kernel], 4) if several else str(kernel[0])
+        row["copies"] = _over_models(copies, 2) if several else f"{copies[0]:.2f}"
         rows.append(row | {"row (paper)": theirs, "settings": settings})
     return pd.DataFrame(rows, pd.Index([key[0] for key in keys], name="domain"))
 

@@ -340,7 +340,7 @@ def test_the_claims_page_says_how_often_a_claim_came_out_alike(chapters, tmp_pat
     again = worlds.repeated(json.loads((ROOT / record).read_text()))
     told = dict(zip(again["claim"], again["repeated"], strict=True))
     (proof, angle), counted = texts(rows)[:2], texts(rows)[2:]
-    assert status == 0 and angle[-1] == "drawn: 7 of 7 failreal: 3 of 3 fail" and proof[-1] == "–"
+    assert status == 0 and angle[-1] == "drawings: 7 of 7 failreal images: 3 of 3 fail" and proof[-1] == "–"
     assert {row[0]: row[1] for row in counted} == told
 
 
@@ -360,6 +360,26 @@ def test_a_claim_whose_repetitions_disagree_depends_on_what_they_differ_by(chapt
     assert status == 0 and texts([row])[0][2] == here + "proved: 1 (The first chapter)"
     found = [span["class"][-1] for span in row.select(".claim-status")]
     assert found == ["claim-open", "claim-fails", "claim-proved"]
+
+
+def test_what_depends_does_so_only_for_the_verdict_that_was_measured_again(chapters, tmp_path):
+    record = Path("benchmarks", "results", "others.json")
+    (tmp_path / record.parent).mkdir(parents=True)
+    shutil.copy(ROOT / record, tmp_path / record)
+    (tmp_path / "index.md").write_text(CLAIMS_PAGE.replace("{claims-table}", "{claims-table} others"))
+    measured, lacking = chapters.claims.measured, "images are {}".format
+    kinds = "sketches", "churches"
+    chapters.write("first", *(measured("spectral-collapse", "fails", "0.98", lacking(kind)) for kind in kinds))
+    chapters.write("second")
+    status, (row,) = chapters.build()
+    *_, judged, again = texts([row])[0]
+    assert status == 0
+    assert judged.startswith(
+        "depends on the model or its domains, on small models; here not reproduced when images are sketches: 0.98"
+    )
+    assert "not reproduced on small models when images are churches: 0.98" in judged
+    assert "drawings: depends on the model or its domains when images are sketches" in again
+    assert "real images: 3 of 3 hold when images are tissue" in again
 
 
 def test_a_chapter_shows_its_table_once_and_a_claim_that_no_chapter_judged_is_left_out(chapters):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import ood_helpers as ood
+from ood_helpers.evaluation.distances import Estimate
 from ood_helpers.latents.gaussianity import gaussianity
 from ood_helpers.latents.geometry import geometry
 from ood_helpers.models.frozen import fingerprint
@@ -47,13 +48,18 @@ def test_the_rows_of_other_methods_in_table_2_are_cited():
 
 
 def test_new_images_stand_beside_the_row_of_their_method_domain_by_domain():
-    found = {("church", "gaussian", "t=9"): [2.0, 4.0], ("digits", "gaussian", "t=9"): [5.0]}
-    found |= {("church", "asyrp", "t=8"): [3.0], ("church", "vanilla", "t=7"): [6.0]}
+    def rows(*distances):
+        return [{"frechet": x, "kernel": Estimate(x / 10, 0.01), "copies": x / 8} for x in distances]
+
+    found = {("church", "gaussian", "t=9"): rows(2.0, 4.0), ("digits", "gaussian", "t=9"): rows(5.0)}
+    found |= {("church", "asyrp", "t=8"): rows(3.0), ("church", "vanilla", "t=7"): rows(6.0)}
     frame = tables.sampling(found, {"church": 1.0, "digits": 1.5}, "inception")
     assert frame.index.tolist() == ["church"] * 3 + ["digits"]
     assert frame.iloc[0].tolist() == [
-        "gaussian", 2, f"3.00 ± {math.sqrt(2):.2f}", "1.00", "64.8 ± 2.7 (FID)", "Ours", "t=9"
+        "gaussian", 2, f"3.00 ± {math.sqrt(2):.2f}", "1.00", "64.8 ± 2.7 (FID)",
+        f"0.3000 ± {math.sqrt(0.02):.4f}", f"0.38 ± {math.sqrt(1 / 32):.2f}", "Ours", "t=9",
     ]  # fmt: skip
+    assert frame.loc["digits", ["kernel distance", "copies"]].tolist() == [str(Estimate(0.5, 0.01)), "0.62"]
     assert frame["paper"].tolist()[1:] == ["66.3 ± 2.8 (FID)", "192.5 ± 3.7 (FID)", "–"]
     assert frame["row (paper)"].tolist() == ["Ours", "CLIP tuning", "Vanilla tuning", "Ours"]
 

@@ -75,6 +75,11 @@ def test_table_1_is_averaged_over_the_models_that_did_not_see_the_domain(run, mo
     mean = sum(ood.frechet_distance(images, others) for images in made) / 2
     assert float(found.loc["church", "Fréchet, scorer (ours)"].split(" ± ")[0]) == pytest.approx(mean, abs=0.01)
     assert found.loc["church", "paper"] == "64.8 ± 2.7 (FID)"
+    kernel = sum(ood.kernel_distance(images, others).value for images in made) / 2
+    assert float(found.loc["church", "kernel distance"].split(" ± ")[0]) == pytest.approx(kernel, abs=1e-3)
+    inputs, pixels = ood.load_domain("church", N, SIZE, 0), {"network": torch.nn.Flatten()}
+    copies = sum(ood.novelty(images, inputs, others, **pixels).copies for images in made) / 2
+    assert float(found.loc["church", "copies"].split(" ± ")[0]) == pytest.approx(copies, abs=0.01)
     floor = ood.frechet_distance(ood.load_domain("church", 20, SIZE, 0), others)
     assert float(found.loc["church", "real images"]) == pytest.approx(floor, abs=0.01)
 
@@ -148,14 +153,15 @@ def test_every_row_of_table_1_is_made_and_says_how(run, models, tmp_path, monkey
 
 def test_fresh_images_of_a_tuned_model_are_those_of_the_baseline(run, models, tmp_path):
     model = ood.load_model(models[0], device="cpu")
-    arguments = ["--model", str(models[0]), "--own", "dog", "--domain", "church", "--count", "3"]
+    arguments = ["--model", str(models[0]), "--own", "dog", "--domain", "church", "--count", "4"]
+    assert run(1, *arguments[:-1], "3")[0] == 1  # no distance of fewer has an error
     assert run(1, *arguments, "--methods", "vanilla", "--tuning-steps", "40")[0] == 0
     images = ood.load_domain("church", N, SIZE, 0)
     tuned = fine_tune(model, images, learning_rate=1e-5, batch_size=4, steps=40, precision="float32").model
-    how = {"eta": 0.0, "colors": images[:3].mean((2, 3)), "generator": torch.Generator().manual_seed(0)}
+    how = {"eta": 0.0, "colors": images[:4].mean((2, 3)), "generator": torch.Generator().manual_seed(0)}
     (folder,) = (tmp_path / "out" / "images" / "vanilla").iterdir()
-    for number, image in enumerate(ood.fresh_images(tuned, 3, **WALK, **how)):
-        made = ood.load_domain(folder, 3, SIZE)
+    for number, image in enumerate(ood.fresh_images(tuned, 4, **WALK, **how)):
+        made = ood.load_domain(folder, 4, SIZE)
         assert (made - image.clamp(-1, 1)).abs().amax((1, 2, 3)).min() < 0.01, number
 
 
