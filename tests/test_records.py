@@ -35,6 +35,14 @@ def test_the_record_of_speed_is_of_a_network_of_the_shipped_size():
     assert found["operations"] == pytest.approx(ood.load_model("toy-dog").operations, rel=0.01)
 
 
+def test_arcs_are_nearer_than_corrected_lines_in_each_repetition_as_the_claims_page_says():
+    repetitions = json.loads((RESULTS / "others.json").read_text())["repetitions"].values()
+    between = [ways for repetition in repetitions for ways in repetition["between"].values()]
+    assert len(between) == 9
+    for ways in between:
+        assert ways["arc"]["kernel"] < min(ways["cog"]["kernel"], ways["line"]["kernel"])
+
+
 @pytest.mark.slow
 def test_a_record_is_made_in_small_as_the_book_says(tmp_path):
     """The cheapest of the commands runs as it stands; the others name programs and options that there are."""

@@ -169,6 +169,17 @@ def test_every_measured_verdict_says_of_how_many_it_is():
     assert len(told) > 70 and [line for line in told if not counted.search(line)] == []
 
 
+def test_what_was_measured_again_names_a_verdict_that_stands_beside_it():
+    """Repetitions of drawings under a condition: a chapter judged the claim under the same one."""
+    beside = {
+        (told, row.get_text(" ", strip=True).split("drawings:")[0])
+        for table in soup("book/claims.html").select("table.claims")
+        for row in table.select("tbody tr")
+        for told in re.findall(r"drawings: .*? (when .*)", "\n".join(p.get_text() for p in row.select("p")))
+    }
+    assert len(beside) > 10 and [when for when, verdicts in beside if when not in verdicts] == []
+
+
 # A page that opens every page of the book in a frame, as wide as a phone or a desk, light and dark, and writes down
 # what it finds; axe-core looks for what keeps people out.
 PROBE = """<!doctype html><title>probe</title><pre id="found"></pre><script>
