@@ -10,6 +10,7 @@ arcs        the self-interpolation test of `round_trips.py`, 8 draws of noise, f
             Solver-2M) and two that need not; its images are of the training domain
 noise       the correlation of neighbors in 8 latents, with none, 5 and 7 of 12 steps replaced by forward diffusion
 between     36 images of each way between 12 pairs of latents, as `interpolants.py` makes them, with t = 800
+linear      how much of what the network predicts from 24 noisy images of its own domain the Wiener filter of 400 does
 fine        the power at high frequencies of 48 images and of their latents, for two domains that may have little
 
 Kept in results/others.json. An interrupted run goes on where it stopped. Some 105 TFLOP: half an hour on two cores.
@@ -32,11 +33,13 @@ from round_trips import PAIRS as OF_TWO_STATES
 from round_trips import SOLVERS, OneState, TwoStates, self_interpolation
 
 import ood_helpers as ood
+from ood_helpers import theory
 from ood_helpers.pages.shared import DOWN, WALK
 from ood_helpers.pages.transfers import fine_power
 
 RESULTS = Path(__file__).parent / "results" / "others.json"
 FEW, N, PAIRS, HELD_OUT, STEPS = 8, 48, 12, 200, 20
+NOISY, KNOWN, HEIGHTS = 24, 400, (200, 400, 600, 800)
 TARGETS = {"toy-dog": "church", "toy-church": "dog", "real-hand": "apples"}
 SMOOTH = {"toy-dog": ("sketch", "galaxy"), "toy-church": ("sketch", "galaxy"), "real-hand": ("histology", "hubble")}
 
@@ -88,11 +91,20 @@ def fine(model: ood.FrozenModel, images: Images, domain: str) -> dict[str, list[
     return {kind: share(torch.tensor([fine_power(one[None]) for one in found])) for kind, found in kinds.items()}
 
 
+def linear(model: ood.FrozenModel, images: Images, domain: str) -> dict[str, list[float]]:
+    """Share of the network's predictions that a linear denoiser explains, with its error, by timestep."""
+    known, x = images(domain, KNOWN, "held_out"), images(domain, NOISY)
+    fresh = torch.Generator().manual_seed(images.repetition)
+    found = theory.linear_shares(model, known, x, HEIGHTS, generator=fresh)
+    return {str(t): share(shares) for t, shares in zip(HEIGHTS, found, strict=True)}
+
+
 def parts(world: World, images: Images):
     """Yield what one repetition is made of: its part, the domain, and who measures it."""
     model, target = ood.load_model(world.model), TARGETS[world.model]
     yield "exact", target, partial(exact, model, images, target)
     yield "arcs", world.own, partial(arcs, model, images)
+    yield "linear", world.own, partial(linear, model, images, world.own)
     yield "noise", target, partial(noise_first, model, images, target)
     for domain in SMOOTH[world.model]:
         yield "fine", domain, partial(fine, model, images, domain)

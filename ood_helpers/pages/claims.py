@@ -101,6 +101,8 @@ domain-transfer: Fig. 2(b)
     The same method transfers images between domains, in both directions."""
 
 _OTHERS = """
+linear-denoisers: Li et al. 2024
+    The images that a trained model predicts are close to those of the best linear denoiser of its training images.
 exact-reversal: Wang et al. 2024 (O-BELM)
     An explicit linear multistep rule of two states inverts an image and gives it back exactly.
 copies-certify-nothing: Zeng et al. 2026

@@ -464,6 +464,11 @@ corrected_combinations = geodesics_better = nearer
 """Images by the other way are farther away than those by this one (36 images each; toy)."""
 
 
+def linear_denoisers(shares: ArrayLike, errors: ArrayLike) -> Outcome:
+    """At every height the filter predicts 0.9 of what the network predicts, by two standard errors (24 images; toy)."""
+    return all_above(shares, 0.9, 2 * np.asarray(errors))
+
+
 def spectral_collapse(power: float, error: float) -> Outcome:
     """The latents' power at high frequencies is below 0.9 of white noise, by two standard errors (48 sketches; toy)."""
     return all_below([power], 0.9, 2 * error)

@@ -185,6 +185,10 @@ def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
         )
         told = f"in the middle an error of {worst:.3f}"
         yield Judged("copies-certify-nothing", wrong, told, "largest MAE in the middle, where the end is good", worst)
+    for by_height in parts.get("linear", {}).values():
+        shares, errors = np.array(list(by_height.values())).T
+        close, told = verdicts.linear_denoisers(shares, errors), f"{_span(shares)} of the predictions"
+        yield Judged("linear-denoisers", close, told, "smallest share that a linear filter explains", shares.min())
     for by_steps in parts.get("noise", {}).values():
         falls = list(by_steps.values())
         told = "neighbor correlation " + ", ".join(f"{value:.2f}" for value in falls)

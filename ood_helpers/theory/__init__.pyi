@@ -22,4 +22,5 @@ from .prior import induction as induction
 from .prior import reverse_chain as reverse_chain
 from .prior import share_of_image as share_of_image
 from .prior import standardized as standardized
+from .wiener import linear_shares as linear_shares
 from .wiener import wiener_model as wiener_model

@@ -6,11 +6,12 @@ other words. It knows how any two pixels of the domain go together, and nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from .. import FrozenModel, Predictor, gaussian_model
+from .. import FrozenModel, Predictor, gaussian_model, inversion_levels, timestep_at
 from ..checks import check_images, check_number
 
 
@@ -52,6 +53,54 @@ def wiener_model(images: torch.Tensor, ridge: float | None = None, schedule: str
     inside = gaussian_model((basis @ mean.flatten())[None, None], variances, schedule)
     predictor = WienerPredictor(outside.predictor, inside.predictor, basis)
     return replace(outside, name=f"Wiener filter of {len(x)} images", predictor=predictor)
+
+
+@torch.no_grad()
+def linear_shares(
+    model: FrozenModel,
+    seen: torch.Tensor,
+    images: torch.Tensor,
+    timesteps: Sequence[float],
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Return which share of the images that a model predicts the best linear denoiser predicts, too.
+
+        1 - |D(y) - L(y)|^2 / |D(y) - mean|^2,     y = x + sigma_t eps,     D(y) = y - sigma_t eps_theta(y, t)
+
+    with ``L`` the same of the `wiener_model` of the images seen. It is 1 where both agree, and may be negative.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    seen, images : Tensor
+        ``(m, C, H, W)``, ``m >= 3``, and ``(n, C, H, W)`` in ``[-1, 1]``: those that the linear denoiser knows, whose
+        mean is meant above, and others, to put noise on.
+    timesteps : sequence of float
+        Where on the model's schedule.
+    generator : torch.Generator, optional
+        For the noise; by default a new one with seed 0.
+
+    Returns
+    -------
+    Tensor
+        float64, ``(len(timesteps), n)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `wiener_model`, or if the images do not fit the model.
+    """
+    linear, x = wiener_model(seen), check_images("images", images, model.image_shape).double()
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    mean, found = seen.double().mean(0), []
+    for level in inversion_levels(model.alphas_cumprod, grid=[-1, *timesteps])[1:]:
+        y = x + level.sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        noisy, same = y * level.scale, timestep_at(linear.alphas_cumprod, 1 / (1 + level.sigma**2))
+        guess = y - level.sigma * model.eps(noisy.to(model.device, torch.float32), level.t).double().cpu()
+        by_filter = y - level.sigma * linear.eps(noisy, same)
+        off, whole = ((guess - other).flatten(1).square().sum(1) for other in (by_filter, mean))
+        found.append(1 - off / whole)
+    return torch.stack(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -244,7 +244,7 @@ def test_the_number_of_images_is_judged_again():
 def test_what_others_found_is_judged_again():
     """One repetition in which all of it holds, one in which nothing does, and one that was interrupted."""
 
-    def repetition(error, middle, correlations, powers, kernels):
+    def repetition(error, middle, correlations, powers, kernels, share=0.99):
         solver = {"0.5": [middle], "1": [0.001]}
         rows = {
             way: {"kernel": kernel, "kernel_error": 0.01, "copies": 0.1}
@@ -253,6 +253,7 @@ def test_what_others_found_is_judged_again():
         return {
             "exact": {"church": [error]},
             "arcs": {"dog": {"one": solver, "other": {"0.5": [0.1], "1": [0.09]}}},
+            "linear": {"dog": {"200": [0.99, 0.01], "800": [share, 0.01]}},
             "noise": {"church": dict(zip("057", correlations, strict=True))},
             "fine": {
                 name: {"latents": [power, 0.01]} for name, power in zip(("sketch", "galaxy"), powers, strict=True)
@@ -261,7 +262,7 @@ def test_what_others_found_is_judged_again():
         }
 
     good = repetition(1e-7, 0.02, (0.3, 0.1, 0.01), (0.5, 0.6), (0.5, 0.1, 0.4, 0.2))
-    bad = repetition(0.1, 0.0011, (0.1, 0.2, 0.3), (1.0, 0.99), (0.1, 0.5, 0.2, 0.4))
+    bad = repetition(0.1, 0.0011, (0.1, 0.2, 0.3), (1.0, 0.99), (0.1, 0.5, 0.2, 0.4), 0.3)
     begun = {"exact": good["exact"], "fine": {"sketch": good["fine"]["sketch"]}}
     kept = {"repetitions": {"toy-dog 0": good, "toy-church 0": bad, "real-hand 0": begun}}
     table = worlds.repeated({"repetitions": {}}, others=kept)

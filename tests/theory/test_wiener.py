@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import ood_helpers as ood
-from ood_helpers.theory import wiener_model
+from ood_helpers.theory import linear_shares, wiener_model
 
 SHAPE = (1, 8, 8)
 
@@ -42,6 +42,29 @@ def test_its_own_gaussian_comes_out_white_and_the_way_back_is_exact():
     expected = a**0.5 * x.mean(0) + (inner @ vectors.T).reshape(probe.shape)
     found = ood.invert(model, probe, steps=120, solver="unipc", progress=False)
     torch.testing.assert_close(found, expected, rtol=0, atol=5e-3)
+
+
+def test_a_linear_model_is_explained_by_itself_and_a_mean_of_nothing_by_the_formula():
+    """On any schedule; of a model that knows one variance alone the share follows from two linear maps."""
+    seen, x, timesteps = pictures(40), pictures(6, seed=5), (200, 600)
+    for schedule in ("linear", "cosine"):
+        torch.testing.assert_close(
+            linear_shares(wiener_model(seen, schedule=schedule), seen, x, timesteps),
+            torch.ones(2, 6, dtype=torch.float64),
+            rtol=0,
+            atol=1e-4,
+        )
+    mean, v = seen.mean(0), 0.5
+    model, filtered = ood.gaussian_model(mean, v), wiener_model(seen)
+    found = linear_shares(model, seen, x, timesteps, torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    for t, shares in zip(timesteps, found, strict=True):
+        level = ood.inversion_levels(model.alphas_cumprod, grid=[-1, t])[-1]
+        y = x + level.sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        guess = v / (v + level.sigma**2) * (y - mean)
+        other = y - level.sigma * filtered.eps(y * level.scale, t) - mean
+        expected = 1 - (guess - other).flatten(1).square().sum(1) / guess.flatten(1).square().sum(1)
+        torch.testing.assert_close(shares, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_ridge_is_what_an_image_has_outside_the_hull_of_the_others():
