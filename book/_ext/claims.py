@@ -86,12 +86,12 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.DataFra
     counted = {(world, name): row for world, found in again.items() for name, row in found.iterrows()}
 
     def judged(verdict: Verdict, chapter: nodes.Node) -> nodes.paragraph:
-        words, told, css = verdict.words, "", CSS_CLASS[verdict.status]
+        words, css = verdict.words, CSS_CLASS[verdict.status]
         found = counted.get((verdict.world, named(verdict.key, verdict.when)), {}).get("repeated", "")
         if found.startswith("depends") and css != CSS_CLASS[PROVED]:
-            words, told, css = f"{found}, {SMALL}", f"; here {words.replace(f' {SMALL}', '')}", "claim-open"
-        status = nodes.inline("", words, classes=["claim-status", css])
-        return nodes.paragraph("", "", status, nodes.Text(f"{told}: {verdict.number} ("), chapter, nodes.Text(")"))
+            words, css = f"{found}, {SMALL}; here {words.replace(f' {SMALL}', '')}", "claim-open"
+        status = nodes.inline("", f"{words}:", classes=["claim-status", css])
+        return nodes.paragraph("", "", status, nodes.Text(f" {verdict.number} ("), chapter, nodes.Text(")"))
 
     def row(key: str) -> list[list[nodes.Node]]:
         cells = [said(KNOWN[key].text), said(KNOWN[key].place)]
