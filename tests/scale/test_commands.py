@@ -333,7 +333,7 @@ def folder_of(path, n, size=16):
         (["table", "1"], ["--images", "8", "--count", "5"], "--images 8 and --count 5: n: got 13, expected at most 12"),
         (
             ["table", "1"],
-            ["--images", "3", "--count", "3", "--method", "gaussian"],
+            ["--images", "3", "--count", "4", "--method", "gaussian"],
             "latents: got 3, expected at least 4",
         ),
         (["table", "2"], ["--images", "13"], "--images 13: n: got 13, expected at most 12"),
