@@ -6,7 +6,7 @@
 
 Prints a table and writes `benchmarks/results/samplers.json`, domain by domain; an interrupted run goes on where it
 stopped. Some 230 TFLOP: half an hour on two cores. The second command takes 1,000 latents of each domain, as many as
-the paper, and some 130 TFLOP.
+the paper, and some 120 TFLOP.
 
 "Noise first" are latents whose first steps, up to t = 200, are forward diffusion instead of inversion.
 """

@@ -3,7 +3,7 @@
     python benchmarks/table_3.py
 
 Writes results/table_3.json. The steps are 16 of UniPC in place of 80 of DDIM, which costs a fifth and is more exact;
-some 65 TFLOP. Several processes share the inversions by ``python -m ood_helpers table 3 ... --world 2 --rank 1``.
+some 70 TFLOP. Several processes share the inversions by ``python -m ood_helpers table 3 ... --world 2 --rank 1``.
 """
 
 from __future__ import annotations

@@ -147,8 +147,8 @@ def _generation(
 
     @cache
     def seen(source: Domain, count: int, size: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        images = ood.load_domain(source, count, size, seed, start)
-        return ood.features_of(images, network), torch.nn.functional.adaptive_avg_pool2d(images, 64)
+        x = ood.load_domain(source, count, size, seed, start)
+        return ood.features_of(x, network), torch.nn.functional.adaptive_avg_pool2d(x, 64)
 
     found, floors = {}, {}
     for model, home, name, plan, folder in jobs:

@@ -83,14 +83,15 @@ def linear_shares(
     Returns
     -------
     Tensor
-        float64, ``(len(timesteps), n)``.
+        float64, ``(len(timesteps), n)``, on the processor.
 
     Raises
     ------
     TypeError, ValueError
         As in `wiener_model`, or if the images do not fit the model.
     """
-    linear, x = wiener_model(seen), check_images("images", images, model.image_shape).double()
+    seen, x = check_images("seen", seen, model.image_shape).cpu(), check_images("images", images, model.image_shape)
+    linear, x = wiener_model(seen), x.cpu().double()
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     mean, found = seen.double().mean(0), []
     for level in inversion_levels(model.alphas_cumprod, grid=[-1, *timesteps])[1:]:
