@@ -7,6 +7,8 @@ unseen domains, all drawn or all real.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -295,13 +297,7 @@ def _again(judged: list[Judged]) -> str:
 
 def _column(of: Mapping[str, Mapping], *keys: str) -> list:
     """Values of each domain, found by a path of keys."""
-    found = []
-    for row in of.values():
-        value: Any = row
-        for key in keys:
-            value = value[key]
-        found.append(value)
-    return found
+    return [reduce(getitem, keys, row) for row in of.values()]
 
 
 def _span(values, digits: int = 2) -> str:
@@ -321,12 +317,11 @@ def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator
     times = maes / clouds[own]["mae"][0]
     told = f"{_span(times, 1)} times that of {own}{of_few}"
     yield Judged("reconstructs-equally", alike, told, "largest MAE over the own one", times.max())
-    if all("control" in row for row in unseen.values()):  # else the record is older than this
-        formulas = np.array(_column(unseen, "control")).T
-        shown = verdicts.reconstruction_is_representation(*formulas)
-        worst = formulas.max(axis=1).min()
-        told = f"a formula copies them with MAE of at most {worst:.3f}, {len(unseen)} domains of 3 images"
-        yield Judged("reconstruction-is-representation", shown, told, "largest MAE of the better formula", worst)
+    formulas = np.array(_column(unseen, "control")).T
+    shown = verdicts.reconstruction_is_representation(*formulas)
+    worst = formulas.max(axis=1).min()
+    told = f"a formula copies them with MAE of at most {worst:.3f}, {len(unseen)} domains of 3 images"
+    yield Judged("reconstruction-is-representation", shown, told, "largest MAE of the better formula", worst)
     neighbors, coarse = _column(unseen, "neighbors"), _column(unseen, "coarse")
     white = verdicts.inverted_gaussian(neighbors, coarse)
     told = f"neighbors correlate by {_span(neighbors)}{of}"
