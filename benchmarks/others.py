@@ -80,7 +80,13 @@ def between(world: World, images: Images, domain: str) -> dict[str, dict]:
         made = ood.denoise(model, drawn, **DOWN, progress=False).clamp(-1, 1)
         distance = ood.kernel_distance(ood.features_of(made, scorer), real)
         new = ood.novelty(made, x, held, network=torch.nn.Flatten())
-        found[way] = {"images": len(made), **with_errors(kernel=distance), "copies": new.copies, **more}
+        found[way] = {
+            "images": len(made),
+            **with_errors(kernel=distance),
+            "novelty": new.median,
+            "copies": new.copies,
+            **more,
+        }
     return found
 
 

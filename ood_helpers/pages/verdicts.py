@@ -266,31 +266,41 @@ convex_combination = partial(all_above, level=0.95)
 """The middle of a line keeps more than 0.95 of the spread in every domain (200 of 52 latents, six domains; toy)."""
 
 
-COPIER = 0.5  # the share of copies from which on images count as given, and not as made
+def copied(copies: ArrayLike, novelty: ArrayLike = 0.0) -> np.ndarray:
+    """Whether a set was given, and not made: half of its images are copies, and its median `novelty` is below a half.
+
+    Nearer than most real images is not near where all are about as far: dogs count as copies of radiation fields.
+    """
+    return (np.asarray(copies) >= 0.5) & (np.asarray(novelty) < 0.5)
 
 
 def interpolation_generates(
-    captured: int, total: int, distance: float, apart: float, error: float = 0.0, copies: float = 0.0
+    captured: int,
+    total: int,
+    distance: float,
+    apart: float,
+    error: float = 0.0,
+    copies: float = 0.0,
+    novelty: float = 0.0,
 ) -> Outcome:
     """In a domain at most one image in ten is captured, and the set is new, and a quarter as far from it as dogs are.
 
-    Fails if it is farther, if half of it are copies, or if the interval of the rate lies above one in ten; the distance
-    by two standard errors, if known. 64 images of each of six domains; toy.
+    Fails if it is farther, if it is `copied`, or if the interval of the rate lies above one in ten; the distance by two
+    standard errors, if known. 64 images of each of six domains; toy.
     """
     near, few = all_below([distance], apart / 4, 2 * error), wilson_interval(captured, total).low <= 0.1
-    good, bad = captured <= 0.1 * total and copies < COPIER, copies >= COPIER or not few
-    return decided(near == "holds" and good, near == "fails" or bad)
+    given = bool(copied(copies, novelty))
+    return decided(near == "holds" and captured <= 0.1 * total and not given, near == "fails" or given or not few)
 
 
-def middle_of_path(*gains: ArrayLike, errors: ArrayLike = 0.0, copies: ArrayLike = 0.0) -> Outcome:
+def middle_of_path(*gains: ArrayLike, errors: ArrayLike = 0.0, given: ArrayLike = False) -> Outcome:
     """From a weight of 0.1 to the middle diversity grows by each measure in every domain, by two standard errors.
 
     Fails if by one of them it falls so in one domain; ``errors`` in the order of the gains (64 images of six; toy).
-    A domain does not count if at 0.1 half of its images are ``copies``: they are as diverse as what was given.
+    A domain does not count if at 0.1 its images are `copied`, thus ``given``: they are as diverse as the inputs.
     """
-    gains, errors, copies = np.broadcast_arrays(gains, errors, copies)
-    new = copies < COPIER
-    return all_above(gains[new], 0, 2 * errors[new])
+    gains, errors, given = np.broadcast_arrays(gains, errors, given)
+    return all_above(gains[~given], 0, 2 * errors[~given])
 
 
 RISE = 1 / np.sqrt(1 - 2 / 25) - 1  # of diversity from N = 25 to many, by the parents that two images have in common
@@ -338,22 +348,22 @@ def nearer_than_all(
 ) -> Outcome:
     """One method is nearer to the domain than each other, for all judges, by two standard errors, and no copier.
 
-    It fails if another one is nearer for one judge by as much, or if half of its images are copies: the inputs
-    themselves must not win.
+    It fails if another one is nearer for one judge by as much, or if its images are `copied`: the inputs themselves
+    must not win.
     """
     found = [_nearer_by(judge, other, ours) for other in others for judge in judges]
-    return together([*found, decided(ours["copies"] < COPIER, ours["copies"] >= COPIER)])
+    return together([*found, checked(not copied(ours["copies"], ours.get("novelty", 0.0)))])
 
 
 def nearer(other: Mapping[str, float], ours: Mapping[str, float], judge: str = "kernel") -> Outcome:
     """The distance of one way exceeds ours by two standard errors (32 to 64 images each).
 
-    Undecided if half of the images of the nearer one are copies: so the inputs would win, too. The rows are those of a
-    record, such as ``{"kernel": 0.1, "kernel_error": 0.01, "copies": 0.2}``.
+    Undecided if the images of the nearer one are `copied`: so the inputs would win, too. The rows are those of a
+    record, such as ``{"kernel": 0.1, "kernel_error": 0.01, "copies": 0.2, "novelty": 0.9}``.
     """
     outcome = _nearer_by(judge, other, ours)
     winner = ours if outcome == "holds" else other
-    return "undecided" if winner.get("copies", 0.0) >= COPIER else outcome
+    return "undecided" if copied(winner.get("copies", 0.0), winner.get("novelty", 0.0)) else outcome
 
 
 def _nearer_by(judge: str, other: Mapping[str, float], ours: Mapping[str, float]) -> Outcome:
@@ -407,7 +417,7 @@ def sky_sampling_better(redrawn: ArrayLike, without: ArrayLike = (), copies: flo
     maps by arcs are copies.
     """
     shares, without = np.asarray(redrawn), np.asarray(without)
-    most = (shares >= 0.75) & (without >= 0.75).all() & (copies < COPIER)
+    most = (shares >= 0.75) & (without >= 0.75).all() & (not copied(copies))
     least = (shares <= 0.25) & (without <= 0.25).all()
     return in_redraws(most, least)
 

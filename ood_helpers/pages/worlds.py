@@ -409,13 +409,14 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     arcs = [row["arcs"] for row in made.values()]
     outcomes = [
         verdicts.interpolation_generates(
-            arc["captured"], arc["images"], arc["kernel"], row["gap"], arc["kernel_error"], arc["copies"]
+            *(arc["captured"], arc["images"], arc["kernel"], row["gap"]),
+            *(arc["kernel_error"], arc["copies"], arc["novelty"]),
         )
         for arc, row in zip(arcs, made.values(), strict=True)
     ]
     caught = np.divide(_column(made, "arcs", "captured"), _column(made, "arcs", "images"))
     near = np.divide(_column(made, "arcs", "kernel"), _column(made, "gap"))
-    told = f"arcs: {_span(caught)} captured, {_span(_column(made, 'arcs', 'copies'))} copies, "
+    told = f"arcs: {_span(caught)} captured, novelty {_span(_column(made, 'arcs', 'novelty'))}, "
     told += f"kernel distance {_span(near)} of that between the domains{of}"
     generates, effect = verdicts.each(outcomes), "largest distance, relative"
     yield Judged("interpolation-generates", generates, told, effect, near.max(), "done along arcs")
@@ -424,12 +425,10 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     for key in ("diversity", "ms_ssim"):
         gains.append(np.subtract(*(_column(made, way, key) for way in ends)))
         errors.append(np.hypot(*(_column(made, way, f"{key}_error") for way in ends)))
-    near = np.array(_column(made, "arcs, 0.1", "copies"))
-    new = near < verdicts.COPIER
-    least = min(gains[1][new], default=np.nan)
-    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle; in {sum(new)} domains fewer than half "
-    told += f"are copies at 0.1{of}"
-    grows = verdicts.middle_of_path(*gains, errors=errors, copies=near)
+    given = verdicts.copied(*(_column(made, "arcs, 0.1", key) for key in ("copies", "novelty")))
+    least = min(gains[1][~given], default=np.nan)
+    told = f"MS-SSIM diversity {_span(gains[1])} more in the middle; {sum(~given)} domains count{of}"
+    grows = verdicts.middle_of_path(*gains, errors=errors, given=given)
     yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM that counts", least)
     gap, score = _column(made, "gap"), _column(made, "arcs", "kernel")
     order = stats.spearmanr(gap, score).statistic
