@@ -21,7 +21,7 @@ from ood_helpers import fingerprint, read_sheet, save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "bandwidth.json"
 UNSEEN = ("cat", "face", "church", "bedroom", "galaxy", "radiation")
-HEIGHTS, ETAS = (200, 400, 600, 800), (0.0, 0.25, 0.5, 0.75, 1.0)
+HEIGHTS = (200, 400, 600, 800)
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--steps", type=int, default=16, help="from the image to the highest latent")
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--etas", type=int, default=5, help="how many amounts of noise, from 0 to 1")
     parser.add_argument("--domains", nargs="+", choices=UNSEEN, default=UNSEEN)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--output", default=str(RESULTS))
@@ -39,8 +40,9 @@ def main() -> None:
         torch.set_num_threads(options.threads)
 
     model, path = ood.load_model(options.model), Path(options.output)
+    etas = torch.linspace(0, 1, options.etas).tolist()
     settings = {key: getattr(options, key) for key in ("model", "images", "steps", "seed")}
-    settings |= {"heights": list(HEIGHTS), "etas": list(ETAS), "precision": "float32"}
+    settings |= {"heights": list(HEIGHTS), "etas": etas, "precision": "float32"}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
     record = json.loads(path.read_text()) if path.exists() else {}
     if any(record.get(key) != value for key, value in head.items()):
@@ -49,14 +51,14 @@ def main() -> None:
         if name in record["domains"]:
             continue
         images = ood.load_domain(name, options.images, model.image_shape[-1], options.seed)
-        walk = {"heights": HEIGHTS, "etas": ETAS, "steps": options.steps, "precision": "float32", "progress": False}
+        walk = {"heights": HEIGHTS, "etas": etas, "steps": options.steps, "precision": "float32", "progress": False}
         found = ood.bandwidth(model, images, "dog", name, **walk)
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet = path.with_suffix(".webp")
         earlier = []
         if record["domains"]:
             earlier = [torch.from_numpy(read_sheet(sheet)).flatten(0, 1).permute(0, 3, 1, 2) * 2 - 1]
-        save_sheet(torch.cat([*earlier, found.example.flatten(0, 1)]), sheet, columns=len(ETAS), zoom=1)
+        save_sheet(torch.cat([*earlier, found.example.flatten(0, 1)]), sheet, columns=len(etas), zoom=1)
         record["domains"][name] = {"errors": found.errors.round(5).tolist(), "odds": found.odds.round(5).tolist()}
         path.write_text(json.dumps(record) + "\n")
         print(name, "B(t):", found.largest_eta().round(2).tolist(), flush=True)

@@ -44,6 +44,7 @@ def parts(world: World, images: Images, precision: str):
         yield "clouds", f"{world.model} {domain}", partial(cloud, world.model, images, domain, world.own, N, FEW)
     common = {"world": world, "images": images, "precision": precision}
     yield "noise", world.own, partial(noise, **common)
+    yield "noise, last", world.own, partial(noise, last=True, **common)
     for domain in world.unseen:
         yield "generation", domain, partial(generation, domain=domain, n=N, **common)
     for domain in world.mixed:

@@ -75,7 +75,7 @@ SWEEP = {
     **{f"vanilla {rate:g}": Method("vanilla", {"learning_rate": rate}) for rate in (1e-5, 1e-4, 3e-4, 1e-3)},
     **{
         f"bound {rate:g}": Method("vanilla", {"learning_rate": rate, "loss": "vlb"})
-        for rate in (1e-5, 1e-4, 3e-4, 1e-3)
+        for rate in (1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
     },
     "DiffusionCLIP 2e-06, t = 400": Method("clip", {"learning_rate": 2e-6, "t": 400}),
     **{
@@ -83,6 +83,7 @@ SWEEP = {
         for rate in (2e-5, 2e-4)
         for t in (500, 800)
     },
+    "DiffusionCLIP 0.001, t = 500": Method("clip", {"learning_rate": 1e-3, "t": 500}),
     **{f"Asyrp {rate:g}": Method("asyrp", {"learning_rate": rate}) for rate in (0.2, 2.0, 20.0, 200.0)},
 }
 FAMILIES = {"vanilla": "vanilla", "variational bound": "bound", "DiffusionCLIP": "DiffusionCLIP", "Asyrp": "Asyrp"}

@@ -272,11 +272,15 @@ def mixing(world: World, images: Images, domain: str, precision: str, few: int =
     }
 
 
-def noise(world: World, images: Images, precision: str) -> dict:
-    """What a judge calls images that began as white noise, in each repetition another one."""
+def noise(world: World, images: Images, precision: str, last: bool = False) -> dict:
+    """What a judge calls images that began as white noise, in each repetition another one; at t = 800 or at the last t.
+
+    The last t of a cosine schedule is the one with the noise that the linear schedule has at its last.
+    """
     model, scorer = ood.load_model(world.model), ood.load_scorer(world.judge)
     stream = torch.Generator().manual_seed(images.repetition)
-    made = ood.fresh_images(model, FEW, eta=0.0, generator=stream, **(DOWN | {"precision": precision}))
+    t = round(ood.timestep_at(model.alphas_cumprod, LAST)) if last else DOWN["t"]
+    made = ood.fresh_images(model, FEW, eta=0.0, generator=stream, **(DOWN | {"precision": precision, "t": t}))
     called = scorer.probabilities(made.clamp(-1, 1)).argmax(1)
     return {"images": FEW, "own": int((called == scorer.domains.index(world.own)).sum())}
 

@@ -120,8 +120,10 @@ def named(key: str, when: str = "") -> str:
 
 def _of_repetition(repetition: Mapping[str, Any], model: str) -> Iterator[Judged]:
     """Chapters 1 to 6; nothing if the measurement was interrupted."""
-    if _has_all(repetition, repetition["worlds"][model]):
+    world = repetition["worlds"][model]
+    if _has_all(repetition, world):
         yield from outcomes(repetition, model).values()
+        yield _of_noise(repetition["noise, last"][world["own"]], "placed at t = 999")
 
 
 def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
@@ -140,14 +142,14 @@ def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
         [runs.get(f"{target} {way} 1") for target in ("galaxy", "church")]
         for way in ("DiffusionCLIP, swept", "doing nothing")
     )
-    readings = {"distances count": [1.0, 1.0]}
+    readings = {"distances": [1.0, 1.0]}
     if all(starts):
-        readings["distances over those of doing nothing count"] = [start["thumbnails"] for start in starts]
-    for when, units in readings.items() if all(ends) else ():
+        readings["distances over those of doing nothing"] = [start["thumbnails"] for start in starts]
+    for what, units in readings.items() if all(ends) else ():
         far, near = (
             (run["thumbnails"] / unit, run["thumbnails_error"] / unit) for run, unit in zip(ends, units, strict=True)
         )
-        told, what = f"{near[0]:.1f} near, {far[0]:.1f} far", when.removesuffix(" count")
+        told, when = f"{near[0]:.1f} near, {far[0]:.1f} far, once", f"{what} count, with the penalty"
         effect = f"DiffusionCLIP, {what} in thumbnails: galaxies less churches"
         yield Judged("tuning-near", verdicts.tuning_near(far, near), told, effect, far[0] - near[0], when)
     if own := [run["own"] for name, run in runs.items() if name.endswith("vanilla, published 5000")]:
@@ -265,6 +267,7 @@ def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
     needed = {
         "clouds": [f"{world['model']} {name}" for name in (world["own"], *world["unseen"])],
         "noise": [world["own"]],
+        "noise, last": [world["own"]],
         "generation": world["unseen"],
         "mixing": world["mixed"],
     }
@@ -374,10 +377,7 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     lost = verdicts.interference(quiet, loud, total)
     told = f"{quiet} of {total} captured at η = 0, {loud} at η = 1"
     yield Judged("interference", lost, told, "captured at η = 1", loud / total)
-    surely = verdicts.noise_starts(start["own"], start["images"])
-    told = f"{start['own']} of {start['images']} in the training domain"
-    share = start["own"] / start["images"]
-    yield Judged("noise-starts", surely, told, "in the training domain", share, "placed at t = 800")
+    yield _of_noise(start, "placed at t = 800")
     caught = _column(made, "one variance", "captured")
     images = _column(made, "one variance", "images")
     low, high = np.array([wilson_interval(k, of) for k, of in zip(caught, images, strict=True)]).T
@@ -398,6 +398,13 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     turns = [verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()]
     told = f"predictions change sides at t = {_span(turns, 0)}, {len(turns)} domains of 6 images"
     yield Judged("t-800", verdicts.t_800(turns), told, "latest change of sides, t", np.nanmax(turns))
+
+
+def _of_noise(start: Mapping[str, int], when: str) -> Judged:
+    """Chapter 5: images that began as white noise."""
+    own, total = start["own"], start["images"]
+    told, what = f"{own} of {total} in the training domain", "in the training domain"
+    return Judged("noise-starts", verdicts.noise_starts(own, total), told, what, own / total, when)
 
 
 def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
@@ -429,7 +436,7 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     least = min(gains[1][~given], default=np.nan)
     told = f"MS-SSIM diversity {_span(gains[1])} more in the middle; {sum(~given)} domains count{of}"
     grows = verdicts.middle_of_path(*gains, errors=errors, given=given)
-    yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM that counts", least)
+    yield Judged("middle-of-path", grows, told, "smallest gain by MS-SSIM", least, "diversity alone is judged")
     gap, score = _column(made, "gap"), _column(made, "arcs", "kernel")
     order = stats.spearmanr(gap, score).statistic
     easier = verdicts.far_domains_easier(gap, score)
