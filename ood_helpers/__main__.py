@@ -8,6 +8,7 @@ import textwrap
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 # named here as well as in the package, so that help does not wait for torch
 METHODS = {
@@ -112,8 +113,8 @@ EXITS = """exit codes:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; `torch` is imported only once a command runs."""
+def build_parser(usual: dict[str, Any] | None = None) -> argparse.ArgumentParser:
+    """Return the parser, with other defaults of `table` if given; `torch` is imported only once a command runs."""
     more = "`python -m ood_helpers COMMAND --help` has examples and all options of a command."
     parser = argparse.ArgumentParser(prog="python -m ood_helpers", description=__doc__, epilog=more)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -129,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.description = textwrap.fill(f"{short[0].upper()}{short[1:]}. {what}", 100)
         command.usage, command.epilog = f"%(prog)s {usage} [options]", "\n".join(parts)
         ALONE.get(name, _study_options)(command, name)
+        command.set_defaults(**(usual or {}) if name == "table" else {})
     return parser
 
 
@@ -230,6 +232,8 @@ def _study_options(command: argparse.ArgumentParser, name: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 1 after an error that a user can mend, or 130 if interrupted."""
     options = build_parser().parse_args(arguments)
+    if getattr(options, "paper", False):
+        options = build_parser(PAPER).parse_args(arguments)
     kept = "what is done is kept, and the same command goes on"
     try:
         {"data": _data, "train": _train, "export": _export}.get(options.command, _study)(options)
@@ -307,11 +311,14 @@ def _study(options: argparse.Namespace) -> None:
     if getattr(options, "paper", False):
         if number != 3:
             raise ValueError(f"--paper: got it for table {number}, expected table 3")
-        usual = study.Study()
-        vars(options).update({k: v for k, v in PAPER.items() if getattr(options, k) == getattr(usual, k)})
     plan = study.Study(**{f.name: getattr(options, f.name) for f in fields(study.Study) if f.name in options})
     named = _named if number else lambda text: (text, text)
     own, domains = [named(text) for text in getattr(options, "own", [])], dict(map(named, options.domain))
+    for label, place in own:
+        if domains.get(label, place) != place:
+            raise ValueError(
+                f"--domain: got {label}={domains[label]}, but --own has {label}={place}, expected one folder"
+            )
     for option, given, single in (("--model", options.model, number != 1), ("--domain", domains, name in DRAWN)):
         if single and len(given) != 1:
             raise ValueError(f"{option}: got {len(given)}, expected one (only table 1 takes several models)")

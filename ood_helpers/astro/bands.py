@@ -52,7 +52,7 @@ def fit_stretch(
         In ``(0, 1]``; what lies above is cut off by ``per-band``, and loses brightness but not color by ``lupton``.
     """
     check_number("quantile", quantile, 0, 1, strict=True)
-    values = _three("flux", check_batch("flux", flux)).double().transpose(0, 1).flatten(1).numpy()
+    values = _three("flux", check_batch("flux", flux)).detach().cpu().double().transpose(0, 1).flatten(1).numpy()
     return Stretch(tuple(float(v) for v in np.quantile(values, quantile, axis=1)), softening, kind)
 
 

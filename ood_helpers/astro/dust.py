@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
+from scipy import spatial
 from scipy.ndimage import median_filter
 
 from ..checks import check_batch
@@ -119,10 +120,9 @@ def clark_evans(places: np.ndarray, size: float) -> float:
     n = len(places)
     if n < 2:
         return float("nan")
-    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
-    np.fill_diagonal(distances, np.inf)
+    nearest = spatial.KDTree(places).query(places, k=2)[0][:, 1]
     expected = size / np.sqrt(n) / 2 + (0.0514 + 0.041 / np.sqrt(n)) * 4 * size / n
-    return float(distances.min(1).mean() / expected)
+    return float(nearest.mean() / expected)
 
 
 def around(log: np.ndarray, places: np.ndarray, ring: tuple[float, float]) -> float:

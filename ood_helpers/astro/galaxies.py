@@ -105,7 +105,7 @@ def _sources(maps, isophote: float) -> list[_Source | None]:
 
 def _find(light: np.ndarray, isophote: float) -> _Source | None:
     """The source with the most light, if there is any."""
-    edge = len(light) // 8
+    edge = min(light.shape) // 8
     corners = light[np.ix_(*(np.r_[:edge, -edge:0] for _ in range(2)))]
     _, sky, noise = need("astropy.stats").sigma_clipped_stats(corners)
     light = light - sky

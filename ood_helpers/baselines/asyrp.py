@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 
 import ood_helpers as ood
 
-from ..checks import check_batch, check_images
+from ..checks import check_batch, check_images, check_model
 from .embedding import Embedding, direction_loss, scorer_embedding, wanted_direction
 from .tuning import descend, network_to_tune, predictor_of
 
@@ -141,6 +141,7 @@ def train_asyrp(
     TypeError, ValueError, FloatingPointError
         As in `diffusion_clip`.
     """
+    check_model("model", model)
     check_images("sources", sources, model.image_shape)
     network = network_to_tune(model, learning_rate, batch_size, 1, steps, operations)
     interval, block = interval or Interval(), new_block(network, seed)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from .. import FrozenModel, ddim, denoise, generation_levels, invert, walk
-from ..checks import check_images
+from ..checks import check_images, check_model
 from .embedding import Embedding, direction_loss, scorer_embedding, wanted_direction
 from .tuning import Tuned, descend, frozen_again, network_to_tune, predictor_of, trainable
 
@@ -72,6 +72,7 @@ def diffusion_clip(
     TypeError, ValueError, FloatingPointError
         As in `fine_tune`, and for both or neither of targets and direction.
     """
+    check_model("model", model)
     check_images("sources", sources, model.image_shape)
     network = trainable(network_to_tune(model, learning_rate, batch_size, watch_every, steps, operations))
     embed = scorer_embedding(device=model.device) if embed is None else embed

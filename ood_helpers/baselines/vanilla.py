@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from .. import FrozenModel, network_dtype
-from ..checks import check_choice, check_images
+from ..checks import check_choice, check_images, check_model
 from ..training import LOSSES, noised, stream_of_step, training_loss
 from .tuning import Tuned, descend, frozen_again, network_to_tune, trainable
 
@@ -58,6 +58,7 @@ def fine_tune(
     FloatingPointError
         If the descent diverges.
     """
+    check_model("model", model)
     check_images("images", images, model.image_shape)
     check_choice("loss", loss, LOSSES)
     network = trainable(network_to_tune(model, learning_rate, batch_size, watch_every, steps, operations))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..checks import check_choice, check_images, check_integer, check_number
+from ..checks import check_choice, check_images, check_integer, check_model, check_number
 from ..kernels.levels import inversion_levels
 from ..kernels.walk import denoise, invert
 from ..latents.separability import wilson_interval
@@ -167,6 +167,7 @@ def bandwidth(
     seed : int
         Draws the noise; each image keeps its own stream over all heights and ``etas``.
     """
+    check_model("model", model)
     check_images("images", images, model.image_shape)
     check_integer("seed", seed, 0)
     heights = tuple(sorted({check_integer("heights", t, 0) for t in heights}))

@@ -47,7 +47,7 @@ class Gaussianity:
     d: int
 
     def __getitem__(self, name: str) -> NormalityTest:
-        return next(test for test in self.tests if test.name == name)
+        return {test.name: test for test in self.tests}[name]
 
     def rejected(self, level: float = 0.01) -> bool:
         """Whether ``N(0, I)`` is rejected: by Bonferroni's rule, a false alarm is at most as likely as ``level``."""

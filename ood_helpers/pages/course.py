@@ -155,9 +155,7 @@ def verdict(chapter: Chapter, exercise: Exercise, answers: Mapping[str, Any]) ->
     return ""
 
 
-@cache
-def _shipped() -> list[Chapter]:
-    return chapters()
+_shipped = cache(chapters)
 
 
 @cache

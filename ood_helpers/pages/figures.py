@@ -154,8 +154,9 @@ def dots(
 
 def _numbers(labels: Iterable[str]) -> list[int]:
     """Number labels for colors and markers: a domain has the same number in all figures, other labels what is left."""
-    taken = {label: list_domains().index(label) for label in labels if label in list_domains()}
-    left = iter(sorted(set(range(10)) - set(taken.values())))
+    known = list_domains()[: len(sns.color_palette(PALETTE))]
+    taken = {label: known.index(label) for label in labels if label in known}
+    left = iter(sorted(set(range(len(known))) - set(taken.values())))
     return [taken[label] if label in taken else next(left) for label in labels]
 
 

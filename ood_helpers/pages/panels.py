@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 import ood_helpers as ood
 
 from .. import astro, theory
-from . import figures
+from . import figures, tables
 from .shared import SEED, record
 
 STATIC = "OOD_HELPERS_STATIC"  # set where nobody can move a slider; the build of the book sets it
@@ -83,9 +83,7 @@ def _call(show: Callable, chosen: dict[str, Any]) -> str:
     return f"panels.{show.__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
 
-@cache
-def _model(name: str) -> ood.FrozenModel:
-    return ood.load_model(name)
+_model = cache(ood.load_model)
 
 
 @cache
@@ -217,13 +215,8 @@ def workload(images=1_000, size=256, steps=50, network=500e9, device=40e12) -> F
 
 def budget(target="church", judge="kernel") -> Figure:
     """Chapter 7: distance to the unseen domain against the budget, from the record of learning curves."""
-    runs = record("tuning_curves")["runs"]
-    points: dict[str, dict[float, list[float]]] = {}
-    for name, row in runs.items():
-        _, goal, _, *label, factor = name.split(" ")
-        if goal == target and float(factor) < 1000:
-            points.setdefault(" ".join(label), {}).setdefault(float(factor), []).append(row[judge])
-    means = {label: {k: np.mean(v) for k, v in sorted(of.items())} for label, of in points.items()}
+    points = tables.by_budget(record("tuning_curves"), f"toy-dog {target}", judge)
+    means = {label: {k: np.mean(of[k]) for k in sorted(of) if k < 1000} for label, of in points.items()}
     curves = {label: (list(of), list(of.values())) for label, of in means.items()}
     ylabel = f"{judge} distance to {target}"
     return figures.curves(curves, xlabel="budget / inversion", ylabel=ylabel, legend="outside").figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -42,19 +41,21 @@ def budgets(record: Mapping, pair: str, key: str = "kernel", digits: int = 3) ->
     of what the inversion of the same images takes, or the paper's 5,000 steps. Sampling and doing
     nothing, which train nothing, stand at 1.
     """
-    found: dict[str, dict[float, list[float]]] = {}
-    for name, run in record["runs"].items():
-        if name.startswith(f"{pair} "):
-            _, label, factor = (part.strip() for part in re.split(r"^\d+ |(?<=\S) (?=[\d.]+$)", name[len(pair) + 1 :]))
-            found.setdefault(label, {}).setdefault(float(factor), []).append(run[key])
-    rows = {
-        label: {factor: _range(of_factor[factor], digits) for factor in sorted(of_factor)}
-        for label, of_factor in found.items()
-    }
-    frame = _frame(rows)
+    found = by_budget(record, pair, key)
+    frame = _frame({label: {factor: _range(of[factor], digits) for factor in of} for label, of in found.items()})
     return (
         frame[sorted(frame)].rename(columns=lambda f: f"{f:,.0f} steps" if f > 1000 else f"{f:g} times").fillna(NOTHING)
     )
+
+
+def by_budget(record: Mapping, pair: str, key: str) -> dict[str, dict[float, list[float]]]:
+    """Return the numbers of `budgets`, in the order of the repetitions, by method and budget."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for name, run in record["runs"].items():
+        if name.startswith(f"{pair} "):
+            label, _, factor = name.removeprefix(f"{pair} ").partition(" ")[2].rpartition(" ")
+            found.setdefault(label, {}).setdefault(float(factor), []).append(run[key])
+    return found
 
 
 def _range(values: Sequence[float], digits: int) -> str:

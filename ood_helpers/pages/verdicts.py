@@ -275,21 +275,14 @@ def copied(copies: ArrayLike, novelty: ArrayLike = 0.0) -> np.ndarray:
 
 
 def interpolation_generates(
-    captured: int,
-    total: int,
-    distance: float,
-    apart: float,
-    error: float = 0.0,
-    copies: float = 0.0,
-    novelty: float = 0.0,
+    captured: int, total: int, distance: float, apart: float, error: float = 0.0, given: bool = False
 ) -> Outcome:
     """In a domain at most one image in ten is captured, and the set is new, and a quarter as far from it as dogs are.
 
-    Fails if it is farther, if it is `copied`, or if the interval of the rate lies above one in ten; the distance by two
-    standard errors, if known. 64 images of each of six domains; toy.
+    Fails if it is farther, if it is `copied`, thus ``given``, or if the interval of the rate lies above one in ten; the
+    distance by two standard errors, if known. 64 images of each of six domains; toy.
     """
     near, few = all_below([distance], apart / 4, 2 * error), wilson_interval(captured, total).low <= 0.1
-    given = bool(copied(copies, novelty))
     return decided(near == "holds" and captured <= 0.1 * total and not given, near == "fails" or given or not few)
 
 

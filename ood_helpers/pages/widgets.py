@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -26,13 +27,12 @@ def slider(frames: Images, labels: Sequence[str], *, alt: str, zoom: int = 2, na
         raise ValueError(f"labels: got {len(labels)} for {len(frames)} frames, expected one for each of at least one")
     if len({frame.shape for frame in frames}) > 1:
         raise ValueError("frames: differ in size, expected pictures of one size")
-    sources = ", ".join(f"'{_data_uri(frame)}'" for frame in frames)
-    words = ", ".join(f"'{escape(label, quote=True)}'" for label in labels)
+    sources, words = json.dumps([_data_uri(frame) for frame in frames]), json.dumps(list(labels))
     height, width = frames[0].shape[:2]
     change = (
         "const box = this.closest('.slider-strip');"
-        f"box.querySelector('img').src = [{sources}][this.value];"
-        f"box.querySelector('output').textContent = [{words}][this.value];"
+        f"box.querySelector('img').src = {sources}[this.value];"
+        f"box.querySelector('output').textContent = {words}[this.value];"
     )
     return HTML(
         f'<div class="slider-strip"><img src="{_data_uri(frames[0])}" alt="{escape(alt, quote=True)}" '

@@ -416,8 +416,8 @@ def _of_samples(made: dict[str, dict]) -> Iterator[Judged]:
     arcs = [row["arcs"] for row in made.values()]
     outcomes = [
         verdicts.interpolation_generates(
-            *(arc["captured"], arc["images"], arc["kernel"], row["gap"]),
-            *(arc["kernel_error"], arc["copies"], arc["novelty"]),
+            *(arc["captured"], arc["images"], arc["kernel"], row["gap"], arc["kernel_error"]),
+            bool(verdicts.copied(arc["copies"], arc["novelty"])),
         )
         for arc, row in zip(arcs, made.values(), strict=True)
     ]

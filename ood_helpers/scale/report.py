@@ -143,11 +143,11 @@ def _generation(
     ]
     for model, home, name, plan, folder in jobs:
         check_output(folder, model, domains[name], plan, home if plan.method in LED else None)
-    images = min(plans[0].images, n), plans[0].images
+    count = plans[0].images
 
     @cache
-    def seen(source: Domain, count: int, size: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        x = ood.load_domain(source, count, size, seed, start)
+    def seen(source: Domain, how_many: int, size: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x = ood.load_domain(source, how_many, size, seed, start)
         return ood.features_of(x, network), torch.nn.functional.adaptive_avg_pool2d(x, 64)
 
     found, floors = {}, {}
@@ -160,10 +160,10 @@ def _generation(
             size, settings = model.image_shape[-1], plan.drawing | plan.walk
             row = name, plan.method, ", ".join(f"{key}={value}" for key, value in settings.items())
             made, small = seen(folder, n, size, 0)
-            given, inputs = seen(domains[name], images[1], size, 0)
-            others, held_out = seen(domains[name], n, size, images[1])
+            given, inputs = seen(domains[name], count, size, 0)
+            others, held_out = seen(domains[name], n, size, count)
             new = ood.novelty(small, inputs, held_out, network=torch.nn.Flatten())
             distances = {"frechet": ood.frechet_distance(made, others), "kernel": ood.kernel_distance(made, others)}
             found.setdefault(row, []).append(distances | {"copies": new.copies})
-            floors[name] = ood.frechet_distance(given[: images[0]], others)
+            floors[name] = ood.frechet_distance(given[:n], others)
     return tables.sampling(found, floors, features)

@@ -38,7 +38,7 @@ def ball_outside_shell(d: ArrayLike, width: ArrayLike) -> Tail:
 
     ``(1 - width)**d``, with ``exp(-width d)`` as both bounds.
     """
-    d, width = _dimensions(d, 1), _numbers("width", width, 0, 1)
+    d, width = _dimensions(d, 1), numbers_within("width", width, 0, 1)
     bound = np.exp(-width * d)
     return Tail((1 - width) ** d, bound, bound)
 
@@ -50,7 +50,7 @@ def ball_above(d: ArrayLike, c: ArrayLike) -> Tail:
     ``(1 - x_1^2)^((d - 1) / 2)``, falls at least as steeply as a normal one of variance ``1 / (d - 1)``.
     The paper's bound is ``2 exp(-c^2 / 2) / c``; ``d >= 2`` and ``c > 0``.
     """
-    d, c = _dimensions(d, 2), _numbers("c", c, 0, np.inf)
+    d, c = _dimensions(d, 2), numbers_within("c", c, 0, np.inf)
     exact = stats.beta.sf(np.minimum(c**2 / (d - 1), 1), 0.5, (d + 1) / 2)
     return Tail(exact, 2 * stats.norm.sf(c) + 0 * exact, 2 / c * np.exp(-(c**2) / 2) + 0 * exact)
 
@@ -62,7 +62,7 @@ def gaussian_outside_annulus(d: ArrayLike, c: ArrayLike) -> Tail:
     ``sqrt(d - 1)`` at least as steeply as a standard normal one.
     The paper's bound is ``4 exp(-c^2 / 4) / c^2``, which exceeds 1 up to ``c = 1.5``; ``d >= 1`` and ``c > 0``.
     """
-    d, c = _dimensions(d, 1), _numbers("c", c, 0, np.inf)
+    d, c = _dimensions(d, 1), numbers_within("c", c, 0, np.inf)
     mode = np.sqrt(d - 1)
     exact = stats.chi2.cdf(np.maximum(mode - c, 0) ** 2, d) + stats.chi2.sf((mode + c) ** 2, d)
     return Tail(exact, 2 * stats.norm.sf(c) + 0 * exact, 4 / c**2 * np.exp(-(c**2) / 4) + 0 * exact)
@@ -75,7 +75,7 @@ def not_orthogonal(d: ArrayLike, degrees: ArrayLike) -> Tail:
     ``(1 - x^2)^((d - 3) / 2)``, falls at least as steeply as a normal one of variance ``1 / (d - 3)``, ``d >= 4``.
     The paper states no bound: here it is Chebyshev's ``1 / (d sin^2)``, the cosine having variance ``1 / d``.
     """
-    d, degrees = _dimensions(d, 4), _numbers("degrees", degrees, 0, 90)
+    d, degrees = _dimensions(d, 4), numbers_within("degrees", degrees, 0, 90)
     cosine = np.sin(np.radians(degrees))
     with np.errstate(divide="ignore"):
         chebyshev = 1 / (d * cosine**2)
@@ -123,7 +123,7 @@ def _dimensions(d, fewest: int) -> np.ndarray:
     return d.astype(float)
 
 
-def _numbers(name: str, value, low: float, high: float) -> np.ndarray:
+def numbers_within(name: str, value, low: float, high: float) -> np.ndarray:
     """Finite numbers from ``low`` to ``high``; above ``low`` where there is no upper end."""
     value = check_floats(name, value).numpy()
     above = value > low if np.isinf(high) else value >= low

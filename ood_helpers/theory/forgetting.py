@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import check_floats, check_number
+from ..checks import check_number
+from .concentration import numbers_within
 
 
 def remembered_share(sigma: ArrayLike, eta: ArrayLike, variance: ArrayLike) -> np.ndarray:
@@ -28,23 +29,14 @@ def remembered_share(sigma: ArrayLike, eta: ArrayLike, variance: ArrayLike) -> n
     ndarray
         ``rho``, from 0 (forgotten) to 1 (all there).
     """
-    sigma, variance = _positive("sigma", sigma), _positive("variance", variance)
-    eta = check_floats("eta", eta).numpy()
-    if not np.all((eta >= 0) & (eta <= 1)):
-        raise ValueError(f"eta: got {eta}, expected numbers from 0 to 1")
+    sigma, variance = (numbers_within(k, v, 0, np.inf) for k, v in (("sigma", sigma), ("variance", variance)))
+    eta = numbers_within("eta", eta, 0, 1)
     return (1 + np.square(sigma) / variance) ** (-np.square(eta) / 2)
 
 
 def tolerated_eta(sigma: ArrayLike, variance: ArrayLike, rho: float = 0.5) -> np.ndarray:
     """Return the ``eta``, at most 1, at which `remembered_share`, with these parameters, falls to ``rho`` in (0, 1)."""
-    sigma, variance = _positive("sigma", sigma), _positive("variance", variance)
+    sigma, variance = (numbers_within(k, v, 0, np.inf) for k, v in (("sigma", sigma), ("variance", variance)))
     if check_number("rho", rho, 0, 1, strict=True) == 1:
         raise ValueError(f"rho: got {rho!r}, expected a number between 0 and 1")
     return np.minimum(1, np.sqrt(2 * np.log(1 / rho) / np.log1p(np.square(sigma) / variance)))
-
-
-def _positive(name: str, value) -> np.ndarray:
-    numbers = check_floats(name, value).numpy()
-    if not np.all((numbers > 0) & np.isfinite(numbers)):
-        raise ValueError(f"{name}: got {value!r}, expected finite positive numbers")
-    return numbers

@@ -71,7 +71,7 @@ def reverse_chain(
     check_batch("x_0", x_0)
     check_number("eta", eta, 0)
     alphas = [check_number("alphas", a, 0, 1, strict=True) for a in np.atleast_1d(alphas)]
-    if not alphas or alphas[0] == 1:
+    if not alphas or 1 in alphas:
         raise ValueError(f"alphas: got {alphas}, expected numbers above 0 and below 1")
     first = alphas[0]
     x_t = first**0.5 * x_0 + (1 - first) ** 0.5 * torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
@@ -102,4 +102,6 @@ def share_of_image(latents: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 def standardized(latents: torch.Tensor) -> torch.Tensor:
     """Return a cloud ``(n, C, H, W)`` around 0 and with variance 1: white noise, if it was a spherical Gaussian."""
     centered = check_batch("latents", latents) - latents.mean(0)
+    if not centered.any():
+        raise ValueError("latents: all are equal, expected a cloud")
     return centered / centered.std()

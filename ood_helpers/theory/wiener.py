@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from .. import FrozenModel, Predictor, gaussian_model, inversion_levels, timestep_at
-from ..checks import check_images, check_number
+from ..checks import check_images, check_model, check_number
 
 
 def wiener_model(images: torch.Tensor, ridge: float | None = None, schedule: str = "linear") -> FrozenModel:
@@ -90,6 +90,7 @@ def linear_shares(
     TypeError, ValueError
         As in `wiener_model`, or if the images do not fit the model.
     """
+    check_model("model", model)
     seen, x = check_images("seen", seen, model.image_shape).cpu(), check_images("images", images, model.image_shape)
     linear, x = wiener_model(seen), x.cpu().double()
     generator = torch.Generator().manual_seed(0) if generator is None else generator

@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 
 from .. import FrozenModel, network_of, spend
-from ..checks import check_choice, check_images, check_integer
+from ..checks import check_choice, check_images, check_integer, check_model
 
 LOSSES = ("simple", "vlb", "hybrid")
 HYBRID_WEIGHT = 1e-3
@@ -134,6 +134,7 @@ def variational_bound(
         For images of another shape or range or between gray levels, where the sum bounds nothing, or if
         ``first + strata + last`` exceeds the number of timesteps.
     """
+    check_model("model", model)
     origin = check_images("images", images, model.image_shape).device
     images = images.to(model.device)
     levels = (images + 1) * 127.5

@@ -198,7 +198,15 @@ def test_a_copier_neither_wins_nor_loses():
     near, far, copier = row(0.05, copies=0.4), row(0.5, copies=0.9), row(0.05, copies=0.5)
     assert verdicts.nearer(far, near) == HOLDS and verdicts.nearer(near, far) == FAILS
     assert verdicts.nearer(far, copier) == verdicts.nearer(copier, far) == UNDECIDED
-    assert verdicts.interpolation_generates(0, 64, 0.1, 1, copies=0.5) == FAILS
+    assert verdicts.interpolation_generates(0, 64, 0.1, 1, given=True) == FAILS
+
+
+def test_a_set_is_copied_if_it_is_nearer_than_most_and_near():
+    """Dogs are nearer to some radiation field than most radiation fields are, but at three quarters of the distance."""
+    inputs, dogs, arcs, middles = (1.0, 0.0), (0.92, 0.82), (1.0, 0.25), (0.2, 0.45)
+    assert verdicts.copied(*zip(inputs, dogs, arcs, middles, strict=True)).tolist() == [True, False, True, False]
+    near, far = row(0.05, copies=0.9) | {"novelty": 0.8}, row(0.5)
+    assert verdicts.nearer(far, near) == HOLDS and verdicts.nearer_than_all(near, [far], ["kernel"]) == HOLDS
 
 
 def test_images_of_one_network_do_not_count_as_many_networks():
@@ -222,9 +230,9 @@ def test_the_middle_has_to_gain_and_to_lose_beyond_two_errors():
 
 def test_near_copies_are_as_diverse_as_their_inputs_and_do_not_count():
     gains = [0.1, -0.2], [0.3, -0.1]
-    assert verdicts.middle_of_path(*gains, copies=[0.4, 0.4]) == FAILS
-    assert verdicts.middle_of_path(*gains, copies=[0.4, 0.5]) == HOLDS
-    assert verdicts.middle_of_path(*gains, copies=[1.0, 1.0]) == UNDECIDED
+    assert verdicts.middle_of_path(*gains, given=[False, False]) == FAILS
+    assert verdicts.middle_of_path(*gains, given=[False, True]) == HOLDS
+    assert verdicts.middle_of_path(*gains, given=[True, True]) == UNDECIDED
 
 
 def test_a_rise_of_less_than_four_percent_is_none_and_an_uncertain_one_is_open():

@@ -42,7 +42,15 @@ BAD_CLOUD = GOOD_CLOUD | {
 
 
 def ways(captured: int, kernel: float, gap: float) -> dict:
-    row = {"captured": captured, "images": 48, "kernel": kernel, "diversity": 3.0, "ms_ssim": 0.6, "copies": 0.1}
+    row = {
+        "captured": captured,
+        "images": 48,
+        "kernel": kernel,
+        "diversity": 3.0,
+        "ms_ssim": 0.6,
+        "copies": 0.1,
+        "novelty": 1.0,
+    }
     row |= {"kernel_error": 0.001, "diversity_error": 0.1, "ms_ssim_error": 0.01}
     low = row | {"diversity": 2.0, "ms_ssim": 0.5}
     return {
@@ -77,6 +85,7 @@ def record():
         "mixing": {"a": mixed(True, 700.0, 3, 1), "b": mixed(True, 700.0, 5, 2)},
         "noise": {"own": {"images": 24, "own": 24}, "home": {"images": 24, "own": 3}},
     }
+    found["noise, last"] = found["noise"]
     found["mixing"] |= {"A": mixed(False, 900.0, 3, 5), "B": mixed(False, 900.0, 1, 3)}
     found["clouds"] |= {f"n {name.upper()}": BAD_CLOUD for name in UNSEEN} | {"n home": GOOD_CLOUD}
     for k, name in enumerate(UNSEEN):
@@ -110,6 +119,8 @@ def test_side_by_side_tells_numbers_and_what_changes(record):
 
 def test_copies_are_no_new_images_and_what_differs_depends_on_the_domain(record):
     record["generation"]["a"]["arcs"]["copies"] = 0.5
+    assert worlds.outcomes(record, "drawn")["interpolation-generates"].outcome == "holds"  # as new as real ones
+    record["generation"]["a"]["arcs"]["novelty"] = 0.4
     assert worlds.outcomes(record, "drawn")["interpolation-generates"].outcome == "depends"
 
 
@@ -204,9 +215,9 @@ def test_tunings_are_repeated_by_seed():
     assert arcs["toy-dog"] == "1 holds, 1 fails: 0.1 ± 0" and arcs["claim"].endswith(" (making galaxies by arcs).")
     full = "vanilla-fails when rate and 5,000 steps are the paper's"
     assert table.loc[full, "repeated"] == "depends on the draw"
-    near_far = table.loc["tuning-near when distances count", "toy-dog"]
+    near_far = table.loc["tuning-near when distances count, with the penalty", "toy-dog"]
     assert near_far == "1 holds, 1 fails: -0.25 ± 10"  # 1 - 0.5 and 1 - 2
-    over = table.loc["tuning-near when distances over those of doing nothing count", "toy-dog"]
+    over = table.loc["tuning-near when distances over those of doing nothing count, with the penalty", "toy-dog"]
     assert over == "1 fails: -0.25"  # 1 / 4 - 0.5 / 1
     assert worlds.repeated({"repetitions": {}}, "real", tunings=curves).empty
     begun = worlds.by_seed({"runs": {"toy-dog galaxy 0 sampling, arcs 1": near}})
