@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import ood_helpers as ood
-from ood_helpers import astro, opinion, theory
+from ood_helpers import astro, baselines, opinion, theory, training
 from ood_helpers.evaluation.scorer import DomainScorer
 from ood_helpers.pages import figures
 from ood_helpers.training import trainer
@@ -58,6 +58,22 @@ def test_what_is_no_number_in_range_is_named(argument, value):
 def test_what_is_no_model_is_named(walk, other):
     with pytest.raises(TypeError, match=r"^model: got"):
         walk(other, X, **WALK)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ood.bandwidth("toy-dog", X, "dog", "cat", heights=[200], etas=[0.0]),
+        lambda: theory.linear_shares("toy-dog", X, X, [200]),
+        lambda: training.variational_bound("toy-dog", X),
+        lambda: baselines.fine_tune("toy-dog", X, steps=1),
+        lambda: baselines.diffusion_clip("toy-dog", X, X, steps=1),
+        lambda: baselines.train_asyrp("toy-dog", X, X, steps=1),
+    ],
+)
+def test_a_name_in_place_of_a_model_is_named(call):
+    with pytest.raises(TypeError, match=r"^model: got str, expected a FrozenModel"):
+        call()
 
 
 @pytest.mark.parametrize(

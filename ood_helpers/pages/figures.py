@@ -154,9 +154,11 @@ def dots(
 
 def _numbers(labels: Iterable[str]) -> list[int]:
     """Number labels for colors and markers: a domain has the same number in all figures, other labels what is left."""
-    known = list_domains()[: len(sns.color_palette(PALETTE))]
+    labels, known = list(labels), list_domains()[:10]
+    if len(labels) > 10:
+        raise ValueError(f"labels: got {len(labels)}, expected at most 10")
     taken = {label: known.index(label) for label in labels if label in known}
-    left = iter(sorted(set(range(len(known))) - set(taken.values())))
+    left = iter(sorted(set(range(10)) - set(taken.values())))
     return [taken[label] if label in taken else next(left) for label in labels]
 
 

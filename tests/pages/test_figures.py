@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from ood_helpers import list_domains
 from ood_helpers.domains import pictures
 from ood_helpers.pages import figures
 from ood_helpers.theory.concentration import ball_above
@@ -90,3 +91,12 @@ def test_dots_stand_where_the_values_are_and_the_floor_reaches_where_it_should()
     assert [list(line.get_xdata()) for line in ax.lines] == [[0.1, 3.0], [0.2, 1.0]]
     assert [patch.get_width() for patch in ax.patches] == [0.15, 0.4]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
+
+
+def test_labels_have_colors_and_markers_whatever_their_names_are():
+    """A domain keeps its own, real domains and others take what is left, and there are ten."""
+    names = list_domains()
+    numbers = figures._numbers(["texture", names[2], "other"])
+    assert numbers[1] == 2 and len(set(numbers)) == 3 and max(numbers) < 10
+    with pytest.raises(ValueError, match="labels: got 11, expected at most 10"):
+        figures._numbers(map(str, range(11)))

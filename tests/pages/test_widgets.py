@@ -17,6 +17,7 @@ def test_the_first_frame_shows_and_all_are_in_the_page():
     assert (bar["min"], bar["max"]) == ("0", "2") and page.output.get_text() == "0"
     assert picture["src"].startswith("data:image/png;base64,") and picture["src"] in bar["oninput"]
     assert bar["oninput"].count("data:image/png") == 3
+    assert '["0", "a < b", "it\'s"]' in bar["oninput"]  # as text, which needs no escapes
 
 
 def test_a_batch_of_images_shows_as_its_pictures_do():

@@ -11,7 +11,7 @@ import torch
 from diffusers import DDPMScheduler
 
 import ood_helpers as ood
-from ood_helpers.__main__ import main
+from ood_helpers.__main__ import PAPER, build_parser, main
 from ood_helpers.baselines import fine_tune, scorer_embedding
 from ood_helpers.domains import pictures
 from ood_helpers.pages import verdicts
@@ -116,6 +116,10 @@ def test_one_option_takes_the_paper_s_settings_of_table_3_but_for_what_others_sa
     (settings, *_) = (tmp_path / "latents").glob("*/settings.json")
     found = json.loads(settings.read_text())
     assert (found["t"], found["steps"], found["precision"]) == (999, 2, "float32")
+    assert (
+        PAPER["precision"] == "float32"
+        and build_parser(PAPER).parse_args(["table", "3", *few, *folders, "--precision", "auto"]).precision == "auto"
+    )  # said, though it is the default of the other commands
     assert main(["table", "2", *few, *folders]) == 1
     assert "--paper: got it for table 2, expected table 3" in capsys.readouterr().err
 

@@ -80,3 +80,8 @@ def test_a_spherical_gaussian_becomes_white():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(torch.zeros(2, 1, 8, 8))
+
+
+def test_equal_latents_have_no_standard_form():
+    with pytest.raises(ValueError, match="latents: all are equal, expected a cloud"):
+        standardized(torch.ones(3, 3, 4, 4))
