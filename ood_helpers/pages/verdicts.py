@@ -121,10 +121,6 @@ def reconstruction_is_representation(*maes: ArrayLike) -> Outcome:
     return together(opposite(all_below(formula, FAITHFUL)) for formula in maes)
 
 
-copies_are_exact = partial(all_below, level=0.5 / 255)
-"""Copies are off by less than half a gray level of 256 in the mean (two images, 32 steps; toy, DDIM)."""
-
-
 # Chapter 2: Gaussian priors
 def lemma_c1(variance: str, variances: ArrayLike) -> Outcome:
     """Check of the proof: symbolically 1 - a_s, and all drawn variances within 0.016 of 1 (16 images)."""
@@ -449,7 +445,7 @@ def base_quality_inherited(ranks: ArrayLike) -> Outcome:
 # What others have found since
 
 
-exact_reversal = copies_are_exact
+exact_reversal = partial(all_below, level=0.5 / 255)
 """Copies are off by less than half a gray level of 256 (median of eight images, 20 steps; toy)."""
 
 
