@@ -22,7 +22,6 @@ eight minutes on one core.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ from diffusers import (
     DPMSolverMultistepInverseScheduler,
     DPMSolverMultistepScheduler,
 )
+from records import keep
 from speed import machine, odeint
 
 import ood_helpers as ood
@@ -200,8 +200,7 @@ def main() -> None:
     }
     for name in options.models:
         record["models"][name] = measure(name, options.domains, options.images)
-        options.output.parent.mkdir(exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        keep(options.output, record)
 
 
 if __name__ == "__main__":

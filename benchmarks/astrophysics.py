@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 from generation import plain
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers import GALAXIES, fingerprint, load_scorer, save_sheet
@@ -136,7 +137,7 @@ def compared(name: str, domain, repetition: int, options) -> dict:
 
 def again(domains: dict, output: Path, options) -> None:
     """Measure the repetitions that the record lacks."""
-    record = json.loads(output.read_text()) if output.exists() else {}
+    record = read(output)
     weights = {name: fingerprint(ood.load_model(name)) for name in AGAIN}
     if record.get("weights") != weights:
         record = {"weights": weights, "images": FEW, "real": REAL, "steps": options.steps, "down": options.down}
@@ -147,7 +148,7 @@ def again(domains: dict, output: Path, options) -> None:
             for what in [what for what in domains if what not in known]:
                 known[what] = plain(compared(name, domains[what], repetition, options))
                 record["date"] = time.strftime("%Y-%m-%d")
-                output.write_text(json.dumps(record, indent=1) + "\n")
+                keep(output, record)
                 print(name, repetition, what, np.mean(list(known[what]["nearer"].values())).round(2), flush=True)
 
 
@@ -205,7 +206,7 @@ def main() -> None:
             "tuning_steps": tuned,
             "date": time.strftime("%Y-%m-%d"),
         }
-        (output / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+        keep(output / f"{name}.json", record)
 
 
 if __name__ == "__main__":

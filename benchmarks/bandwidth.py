@@ -10,14 +10,13 @@ cores.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 
 import torch
+from records import keep, known_rows, opened
 
 import ood_helpers as ood
-from ood_helpers import fingerprint, read_sheet, save_sheet
+from ood_helpers import fingerprint, save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "bandwidth.json"
 UNSEEN = ("cat", "face", "church", "bedroom", "galaxy", "radiation")
@@ -44,9 +43,7 @@ def main() -> None:
     settings = {key: getattr(options, key) for key in ("model", "images", "steps", "seed")}
     settings |= {"heights": list(HEIGHTS), "etas": etas, "precision": "float32"}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
+    record = opened(path, head, domains={})
     for name in options.domains:
         if name in record["domains"]:
             continue
@@ -55,12 +52,10 @@ def main() -> None:
         found = ood.bandwidth(model, images, "dog", name, **walk)
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet = path.with_suffix(".webp")
-        earlier = []
-        if record["domains"]:
-            earlier = [torch.from_numpy(read_sheet(sheet)).flatten(0, 1).permute(0, 3, 1, 2) * 2 - 1]
+        earlier = known_rows(sheet, len(record["domains"]) * len(HEIGHTS))
         save_sheet(torch.cat([*earlier, found.example.flatten(0, 1)]), sheet, columns=len(etas), zoom=1)
         record["domains"][name] = {"errors": found.errors.round(5).tolist(), "odds": found.odds.round(5).tolist()}
-        path.write_text(json.dumps(record) + "\n")
+        keep(path, record, indent=None)
         print(name, "B(t):", found.largest_eta().round(2).tolist(), flush=True)
 
 

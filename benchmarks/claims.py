@@ -12,7 +12,6 @@ once: at the same timesteps, at which it has less noise.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
@@ -22,6 +21,7 @@ from pathlib import Path
 import torch
 from generation import machine, measured, plain
 from real import ETAS, HEIGHTS, STEPS, WORLDS, Images, World, cloud, generation, mixing, noise
+from records import keep, read
 
 import ood_helpers as ood
 
@@ -59,7 +59,7 @@ def complete(known: dict, todo: Iterable[tuple[str, str, Callable]], record: dic
         start = time.monotonic()
         with measured(torch.device("cpu")) as cost:
             known[part][key] = plain(make())
-        output.write_text(json.dumps(record, indent=1) + "\n")
+        keep(output, record)
         told = f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s"
         print(label, part, key, told, flush=True)
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=tuple(ood.PRECISIONS), default="float32", help="of all but latents")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    record = json.loads(options.output.read_text()) if options.output.exists() else {"repetitions": {}}
+    record = read(options.output) or {"repetitions": {}}
     record |= {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "n": N, "few": FEW}
     record["weights"] = {name: ood.fingerprint(ood.load_model(name)) for name in STUDIES}
     settings = {"n": N, "few": FEW, "heights": HEIGHTS, "etas": ETAS, "steps": STEPS}

@@ -11,12 +11,11 @@ into results/diversity_again.json; some 170 TFLOP. An interrupted run goes on wh
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from itertools import product
 from pathlib import Path
 
 import torch
+from records import keep, opened
 
 import ood_helpers as ood
 from ood_helpers import fingerprint
@@ -80,9 +79,7 @@ def main() -> None:
     head = {"settings": settings, "weights": {name: fingerprint(model) for name, model in models.items()}}
     output = options.output or RESULTS / ("diversity_again.json" if options.again else "diversity.json")
     output.parent.mkdir(parents=True, exist_ok=True)
-    record = json.loads(output.read_text()) if output.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d")}
+    record = opened(output, head)
     for place, name, seed in plan:
         known = record
         for key in place:
@@ -90,7 +87,7 @@ def main() -> None:
         for domain in options.domains:
             if domain not in known:
                 known[domain] = curves(models[name], domain, seed, ways, options)
-                output.write_text(json.dumps(record, indent=1) + "\n")
+                keep(output, record)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from records import keep
 
 import ood_helpers as ood
 from ood_helpers import (
@@ -353,8 +354,7 @@ def main() -> None:
         known = known if known.get("weights") == weights else {}
         record["pairs"][name] = measure(name, study, methods, known, pictures)
         record["weights"][base] = weights
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        keep(path, record)
 
 
 def plan(options):

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from records import keep
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -68,7 +69,7 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "parts": parts,
     }
-    (RESULTS / "gpu_check.json").write_text(json.dumps(found, indent=1) + "\n")
+    keep(RESULTS / "gpu_check.json", found)
     raise SystemExit(0 if all(part["passed"] for part in parts.values()) else 1)
 
 

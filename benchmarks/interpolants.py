@@ -13,15 +13,14 @@ Prints a table and writes `benchmarks/results/interpolants.json`, and a sheet of
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 
 import torch
 from generation import with_errors
+from records import keep, known_rows, opened
 
 import ood_helpers as ood
-from ood_helpers import fingerprint, measured_operations, paid, read_sheet, save_sheet
+from ood_helpers import fingerprint, measured_operations, paid, save_sheet
 
 RESULTS = Path(__file__).parent / "results" / "interpolants.json"
 HEIGHTS = {800: 20, 400: 12}  # timestep of the latents, and steps of the way down
@@ -101,9 +100,7 @@ def main() -> None:
     settings = {k: v for k, v in vars(options).items() if k not in ("folder", "threads", "output")}
     settings |= {"heights": list(HEIGHTS), "weights": list(WEIGHTS), "precision": "float32"}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "rows": {}}
+    record = opened(options.output, head, rows={})
     stored = {"seed": 2, "folder": options.folder, "steps": options.steps, "solver": "unipc", "progress": False}
     clouds = ood.climbing_latents(model, name, options.inputs, list(HEIGHTS), **stored)
     inputs = ood.load_domain(name, options.inputs, size, 2)
@@ -127,22 +124,20 @@ def main() -> None:
             row["double"] = float(ood.double_exposures(images, pairs, inputs, real[:100]).mean())
         return row | more
 
-    def keep(label: str, images: torch.Tensor, row: dict) -> None:
-        sheet, earlier = options.output.with_suffix(".webp"), []
-        if record["rows"]:
-            earlier = [torch.from_numpy(read_sheet(sheet)).flatten(0, 1).permute(0, 3, 1, 2) * 2 - 1]
+    def note(label: str, images: torch.Tensor, row: dict) -> None:
+        sheet = options.output.with_suffix(".webp")
+        earlier = known_rows(sheet, len(record["rows"]))
         save_sheet(torch.cat([*earlier, images[n : n + SHOWN]]), sheet, columns=SHOWN, zoom=1)
         record["rows"][label] = row
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        keep(options.output, record)
         print(label, {k: round(v, 3) for k, v in row.items() if isinstance(v, float)}, flush=True)
 
     if "real" not in record["rows"]:
         other = ood.load_domain(name, len(WEIGHTS) * n, size, 78)
-        keep("real", other, measure(other, False))
+        note("real", other, measure(other, False))
     if "cross-fade" not in record["rows"]:
         faded = torch.cat([(1 - w) * pairs[0][:n] + w * pairs[1][:n] for w in WEIGHTS])
-        keep("cross-fade", faded, measure(faded, True))
+        note("cross-fade", faded, measure(faded, True))
     for t, steps in HEIGHTS.items():
         cloud = clouds[t].tensor(0, options.inputs)
         for way in WAYS:
@@ -154,7 +149,7 @@ def main() -> None:
             down = {"t": t, "steps": steps, "solver": "dpm2m", "precision": "float32", "progress": False}
             images = ood.denoise(model, z, **down).clamp(-1, 1)
             more["operations"] = ood.operations() - before
-            keep(label, images, measure(images, way != "10 neighbors", **more))
+            note(label, images, measure(images, way != "10 neighbors", **more))
 
 
 if __name__ == "__main__":

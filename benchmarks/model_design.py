@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler
 from generation import THUMBNAIL, with_errors
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers import PRECISIONS, alphas_cumprod, fingerprint, timestep_at
@@ -135,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     path = Path(options.output)
     settings = {key: getattr(options, key) for key in ("inputs", "images", "real", "steps", "precision")}
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record = read(path)
     if record and record["settings"] != settings:
         raise SystemExit(f"{path} holds results of other settings; move it away")
     if not record:
@@ -149,8 +150,7 @@ def main() -> None:
             record["models"][label] = study(name, options)
             if label in ood.list_models():
                 record["weights"][label] = record["models"][label]["weights"]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(record, indent=1) + "\n")
+            keep(path, record)
 
 
 if __name__ == "__main__":

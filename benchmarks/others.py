@@ -19,7 +19,6 @@ Kept in results/others.json. An interrupted run goes on where it stopped. Some 1
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from claims import REPEATS, STUDIES, complete
 from generation import machine, with_errors
 from interpolants import latents_between
 from real import Images, World, share
+from records import read
 from round_trips import PAIRS as OF_TWO_STATES
 from round_trips import SOLVERS, OneState, TwoStates, self_interpolation
 
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     weights = {name: ood.fingerprint(ood.load_model(name)) for name in TARGETS}
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
+    record = read(options.output)
     if record.get("weights") != weights:
         record = {"weights": weights, "repetitions": {}}
     record |= {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "precision": "float32"}

@@ -44,6 +44,7 @@ from generation import (
     with_errors,
     write_rows,
 )
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers import astro, theory
@@ -374,7 +375,7 @@ def main() -> None:
     path, images = Path(options.output), Images(options.folder)
     pictures = path.parent / "real"
     pictures.mkdir(parents=True, exist_ok=True)
-    record = json.loads(path.read_text()) if path.exists() else {"weights": {}}
+    record = read(path) or {"weights": {}}
     record |= {"settings": {"n": N, "few": FEW, "held out": HELD_OUT, "heights": HEIGHTS, "etas": ETAS, "steps": STEPS}}
     record["worlds"] = {name: {**asdict(world), "judge": world.judge.name} for name, world in WORLDS.items()}
     record |= {"precision": options.precision, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
@@ -390,7 +391,7 @@ def main() -> None:
         known[key] = {"weights": weights, **plain(found)}
         if model in ood.list_models():
             record["weights"][model] = weights
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        keep(path, record)
         print(part, key, f"{cost['operations'] / 1e12:.1f} TFLOP, {time.monotonic() - start:.0f} s", flush=True)
 
 

@@ -9,11 +9,10 @@ it stopped. In float32, some 100 TFLOP: a quarter of an hour on two cores.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 
 import torch
+from records import keep, opened
 
 import ood_helpers as ood
 from ood_helpers import fingerprint
@@ -42,9 +41,7 @@ def main() -> None:
     model, path = ood.load_model(options.model), Path(options.output)
     settings = {key: getattr(options, key) for key in ("model", "images", "seed", "precision")} | {"t": 800}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "mae": {}}
+    record = opened(path, head, mae={})
     for name in DOMAINS:
         if name in record["mae"]:
             continue
@@ -56,8 +53,7 @@ def main() -> None:
             row[label] = {"mean": mean, "std": std, "n": len(images), "nfe": trip.nfe}
             print(name, f"{label}: {mean:.5f} ± {std:.5f} ({trip.nfe:.0f} NFE)", flush=True)
         record["mae"][name] = row
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        keep(path, record)
 
 
 if __name__ == "__main__":

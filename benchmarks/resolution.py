@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from generation import machine, plain
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers import theory
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, choices=SIZES)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    record = json.loads(options.output.read_text()) if options.output.exists() else {"models": {}, "rows": {}}
+    record = read(options.output) or {"models": {}, "rows": {}}
     record |= {"sizes": SIZES, "unseen": UNSEEN, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
     for size in options.sizes:
         folder = options.models / f"toy-dog-{size}"
@@ -96,7 +97,7 @@ def main() -> None:
                 continue
             x = images_of(domain, size, INPUTS + (domain == "dog"))
             record["rows"][key] = {"weights": weights, **plain(numbers(model, x, latents, mapped))}
-            options.output.write_text(json.dumps(record, indent=1) + "\n")
+            keep(options.output, record)
             print(key, f"{time.monotonic() - start:.0f} s", flush=True)
 
 

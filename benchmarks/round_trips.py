@@ -18,13 +18,12 @@ In float32, some 45 TFLOP: ten minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from records import keep, opened
 
 import ood_helpers as ood
 from ood_helpers import fingerprint
@@ -139,9 +138,7 @@ def main() -> None:
         "iterations": ITERATIONS,
     }
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "solvers": {}}
+    record = opened(path, head, solvers={})
     images = ood.load_domain(options.domain, n=options.images, size=model.image_shape[-1], seed=options.seed)
     fine = {"t": 800, "solver": "unipc", "steps": 60, "precision": options.precision, "progress": False}
     reference = ood.invert(model, images, **fine)
@@ -158,8 +155,7 @@ def main() -> None:
         for name in measures.keys() - row.keys():
             print(label, name, flush=True)
             row[name] = measures[name]()
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(record, indent=1) + "\n")
+            keep(path, record)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ the paper, and some 120 TFLOP.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from generation import THUMBNAIL, with_errors
+from records import keep, opened
 
 import ood_helpers as ood
 from ood_helpers import double_exposures, features_of, fingerprint
@@ -88,9 +87,7 @@ def main() -> None:
     size = model.image_shape[-1]
     settings = {k: v for k, v in vars(options).items() if k not in ("domains", "ways", "threads", "output")}
     head = {"settings": settings, "weights": {model.name: fingerprint(model)}}
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
-    if any(record.get(key) != value for key, value in head.items()):
-        record = {**head, "date": time.strftime("%Y-%m-%d"), "domains": {}}
+    record = opened(options.output, head, domains={})
     quiet = {"t": 800, "precision": options.precision, "progress": False}
     walk = {"steps": options.steps, "solver": "unipc", **quiet}
     down = {"steps": options.down, "solver": "dpm2m", **quiet}
@@ -114,8 +111,7 @@ def main() -> None:
             parents = (inputs[drawn.parents[:, 0]], inputs[drawn.parents[:, 1]]) if two else None
             rows[label] = measure(images, name, inputs, real, parents)
             print(name, label, {k: round(float(v), 3) for k, v in rows[label].items()}, flush=True)
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        keep(options.output, record)
     best = {
         label: float(np.mean([rows[label]["frechet"] / rows["real"]["frechet"] for rows in record["domains"].values()]))
         for label in options.ways

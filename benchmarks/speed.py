@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import platform
 import tempfile
 import time
@@ -38,6 +37,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMInverseScheduler, DDPMScheduler, DPMSolverMultistepInverseScheduler, UNet2DModel
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers import PRECISIONS, freeze, network_dtype, timestep_at
@@ -322,14 +322,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
+    record = read(options.output)
     for name in options.networks:
         found = measure(name, options.images, options.steps, options.rounds, device)
         show(name, found)
         key = name if device.type == "cpu" else f"{name} on {torch.cuda.get_device_name(device)}"
         record[key] = {"machine": machine(device, options.threads), "rounds": options.rounds, **found}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        keep(options.output, record)
 
 
 if __name__ == "__main__":

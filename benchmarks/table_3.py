@@ -9,12 +9,12 @@ some 70 TFLOP. Several processes share the inversions by ``python -m ood_helpers
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
+from records import keep
 
 import ood_helpers as ood
 from ood_helpers.__main__ import main as command
@@ -41,8 +41,7 @@ def main() -> None:
         rows = pd.read_csv(Path(folder, "table-3.csv"), index_col=0).to_dict("index")
     model = ood.load_model(options.model)
     record = {"settings": words, "weights": {model.name: ood.fingerprint(model)}, "date": time.strftime("%Y-%m-%d")}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record | {"rows": rows}, indent=1, ensure_ascii=False) + "\n")
+    keep(options.output, record | {"rows": rows})
 
 
 if __name__ == "__main__":

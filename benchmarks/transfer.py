@@ -12,7 +12,6 @@ of an hour on two cores.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import torch
 from claims import REPEATS, STUDIES
 from generation import machine
 from real import Images
+from records import keep, read
 
 import ood_helpers as ood
 from ood_helpers.pages import transfers
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     weights = {name: ood.fingerprint(ood.load_model(name)) for name in PAIRS}
-    record = json.loads(options.output.read_text()) if options.output.exists() else {}
+    record = read(options.output)
     if record.get("weights") != weights:
         record = {"repetitions": {}}
     record |= {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "weights": weights}
@@ -78,7 +78,7 @@ def main() -> None:
         for name in PAIRS:
             if f"{name} {k}" not in record["repetitions"]:
                 record["repetitions"][f"{name} {k}"] = repetition(name, Images(options.folder, k))
-                options.output.write_text(json.dumps(record, indent=1) + "\n")
+                keep(options.output, record)
                 print(name, k, flush=True)
 
 

@@ -44,6 +44,7 @@ from generation import (
     machine,
     plain,
 )
+from records import keep
 from torch.nn import functional
 
 import ood_helpers as ood
@@ -166,7 +167,7 @@ def main() -> None:
 def save(path: Path, record: dict) -> None:
     """Write the record, with the day and the runs in their order."""
     runs = dict(sorted(record["runs"].items()))
-    path.write_text(json.dumps({**record, "date": time.strftime("%Y-%m-%d"), "runs": runs}, indent=1) + "\n")
+    keep(path, {**record, "date": time.strftime("%Y-%m-%d"), "runs": runs})
 
 
 if __name__ == "__main__":
