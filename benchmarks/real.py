@@ -11,7 +11,7 @@ with seven real ones. Its parts:
 
 clouds        every model with the images of both worlds: round trips by DDIM (24 images), and the latents of 48 images
               at t = 800: Gaussianity, geometry, centers, separability from the model's own domain, also at t = 200, 999
-generation    48 images of each way to draw latents; N = 25 and 500 for two domains
+generation    48 images of each way to draw latents
 mixing        what becomes of 24 images over heights and amounts of noise, for four domains of each world
 tuning        sampling against tuning, on a near and a far real pair, as in `benchmarks/generation.py`
 sky           real galaxies and real dust, as chapter 8 measures drawn ones
@@ -62,7 +62,6 @@ WAYS = {
     "one variance": ("gaussian", {}),
     "10 neighbors": ("centered", {"neighbors": 10, "share": 0.5}),
 }
-MANY = {"sizes": (25, 500), "domains": ("apples", "objects")}
 ETAS, HEIGHTS, STEPS = (0.0, 0.25, 0.5, 0.75, 1.0), (200, 400, 600, 800), 16
 PAIRS = {"near": "objects", "far": "dust"}  # for tuning
 SHOWN = ("apples", "dust", "histology", "hubble")  # domains whose new images the book shows
@@ -137,13 +136,11 @@ def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int
     model = ood.load_model(name)
     x = images(domain, n)
     trip = ood.round_trip(model, x[:few], **DDIM, progress=False)
-    fine = ood.round_trip(model, x[:few], **(WALK | {"solver": "dpm2m", "steps": 20}), progress=False)
     z = ood.invert(model, x, **WALK, progress=False)
     tests = ood.gaussianity(theory.standardized(z))
     found = {
         "n": len(x),
         "mae": share(trip.mae),
-        "fine": share(fine.mae),
         "neighbors": tests["neighbors"].effect,
         "coarse": tests["spectrum"].effect,
         "explained": share(theory.share_of_image(z, x)),
@@ -160,7 +157,6 @@ def cloud(name: str, images: Images, domain: str, own: str, n: int = N, few: int
     c = ood.center_distance(g, len(latents))
     found |= {
         "center": [c.unbiased / c.threshold, c.squared_error / (2 * max(c.unbiased, 1e-9) * c.threshold)],
-        "center, plug-in": c.plug_in / c.threshold,
         "machine": theory.held_out_of(g, len(latents), C=100).machine,
         "shuffled": float(ood.separability(g, len(latents), C=100).null.max()),
         "points": len(g),
@@ -226,7 +222,6 @@ def generation(
     rows = {
         "held out": len(held),
         "real": judged(x, real, world, domain, scorer),
-        "apart": ood.frechet_distance(ood.features_of(own, scorer), real["features"]),
         "gap": ood.kernel_distance(ood.features_of(own, scorer), real["features"]).value,
     }
     shown = {"real": x}
@@ -237,20 +232,6 @@ def generation(
         rows[label]["spread"] = float((drawn - drawn.mean(0)).flatten(1).norm(dim=1).mean() / spread)
         shown[label] = made
     return rows | ({"sheet": save(shown, pictures / f"{domain}.webp")} if pictures and domain in SHOWN else {})
-
-
-def more_images(world: World, images: Images, domain: str, precision: str) -> dict:
-    """Diversity of arcs between the latents of few images and of many."""
-    model, found = ood.load_model(world.model), {}
-    where = {"folder": images.folder}
-    x = ood.load_domain(domain, max(MANY["sizes"]), 64, 1, **where)
-    z = ood.invert(model, x, **(WALK | {"precision": precision}), progress=False)
-    for n in MANY["sizes"]:
-        drawn = ood.sample_latents(z[:n], N, "interpolate", generator=torch.Generator().manual_seed(11))
-        made = ood.denoise(model, drawn, **(DOWN | {"precision": precision}), progress=False).clamp(-1, 1)
-        d = ood.diversity(made, "ms-ssim")
-        found[str(n)] = [d.value, d.error]
-    return found
 
 
 def mixing(world: World, images: Images, domain: str, precision: str, few: int = FEW) -> dict:
@@ -351,8 +332,6 @@ def work(options, images: Images, pictures: Path):
         for domain in world.mixed:
             yield "mixing", domain, world.model, partial(mixing, domain=domain, **common)
     # the rest is about the real world alone, the last one
-    for domain in MANY["domains"]:
-        yield "many", domain, world.model, partial(more_images, domain=domain, **common)
     for domain in ("galaxies", "dust"):
         yield "sky", domain, world.model, partial(sky, domain=domain, pictures=pictures, **common)
     for domain in PAIRS.values() if options.embedding else ():
