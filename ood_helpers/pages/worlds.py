@@ -329,11 +329,10 @@ def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator
     white = verdicts.inverted_gaussian(neighbors, coarse)
     told = f"neighbors correlate by {_span(neighbors)}{of}"
     yield Judged("inverted-gaussian", white, told, "largest correlation of neighbors", max(neighbors))
-    if all("explained" in row for row in unseen.values()):  # else the record is older than the rule
-        own_image, errors = np.array(_column(unseen, "explained")).T
-        visible = verdicts.fig_3c(own_image, errors, _column(unseen, "explained by others"))
-        told = f"the image explains {_span(own_image)} of the variance{of}"
-        yield Judged("fig-3c", visible, told, "smallest share explained", own_image.min())
+    own_image, errors = np.array(_column(unseen, "explained")).T
+    visible = verdicts.fig_3c(own_image, errors, _column(unseen, "explained by others"))
+    told = f"the image explains {_span(own_image)} of the variance{of}"
+    yield Judged("fig-3c", visible, told, "smallest share explained", own_image.min())
     uneven, three = _column(unseen, "latents", "uneven"), _column(unseen, "latents", "three")
     origin = _column(unseen, "latents", "origin")
     far = 100 * np.array(uneven)
