@@ -245,7 +245,7 @@ def captured_draws(low: ArrayLike, high: ArrayLike) -> Outcome:
 bandwidth_gap = partial(larger, times=3.0)
 """The far domain's mean bandwidth exceeds the near one's by three errors (church and cat, 24 images of each; toy).
 
-The etas of the maps are 0.25 apart, so that a difference below 0.15 is undecided, however many images there are.
+Where etas are 0.25 apart, a difference below 0.15 is undecided, however many images there are; 0.08 where 0.125.
 """
 
 
