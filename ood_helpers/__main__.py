@@ -28,7 +28,7 @@ TUNED = {  # rows of table 1 without new latents
 WHICH = """which way? The book has records of arcs (interpolate) and of ten neighbors (centered). In a scorer's features
   arcs are nearer to the domain by two standard errors in eight of 28 pairs of a model and a domain (all of galaxies
   among them), and ten neighbors in none, so arcs are the default. In thumbnails of 16 x 16 pixels ten neighbors are
-  nearer in six pairs, all skies, and arcs in one. In four of six drawn domains most arcs show two pictures at once;
+  nearer in nine pairs, all skies, and arcs in one. In four of six drawn domains most arcs show two pictures at once;
   images of ten neighbors hardly ever do. So take ten neighbors for skies whose colors and brightness count, and where
   one picture in each image is wanted. Chapters 6 and 11 have the numbers.
 """
