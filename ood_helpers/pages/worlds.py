@@ -149,7 +149,7 @@ def _of_tunings(runs: Mapping[str, Any], model: str) -> Iterator[Judged]:
         far, near = (
             (run["thumbnails"] / unit, run["thumbnails_error"] / unit) for run, unit in zip(ends, units, strict=True)
         )
-        told, when = f"{near[0]:.1f} near, {far[0]:.1f} far, once", f"{what} count, with the penalty"
+        told, when = f"{near[0]:.1f} near, {far[0]:.1f} far", f"{what} count, with the penalty"
         effect = f"DiffusionCLIP, {what} in thumbnails: galaxies less churches"
         yield Judged("tuning-near", verdicts.tuning_near(far, near), told, effect, far[0] - near[0], when)
     if own := [run["own"] for name, run in runs.items() if name.endswith("vanilla, published 5000")]:
