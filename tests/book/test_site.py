@@ -186,7 +186,7 @@ def test_what_was_measured_again_names_a_verdict_that_stands_beside_it():
     assert len(beside) > 10 and [when for when, verdicts in beside if when not in verdicts] == []
 
 
-# A page that opens pages of the book in a frame, and shows each as a phone and a desk do, light and dark, and writes down
+# A page that opens pages of the book in a frame, shows each as a phone and a desk do, light and dark, and writes down
 # what it finds; axe-core looks for what keeps people out.
 PROBE = """<!doctype html><title>probe</title><pre id="found"></pre><script>
 const pages = %s, looks = [[390, "light"], [390, "dark"], [1280, "light"]], found = {}, known = new Set();
