@@ -15,6 +15,15 @@ SMALL = {"images": 8, "size": 16, "channels": (16, 32), "batch": 4, "learning_ra
 SMALL |= {"card_images": 4}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_walks():
+    """Samples for the model card take five steps here, not fifty."""
+    made = ood.fresh_images
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ood, "fresh_images", lambda *args, **settings: made(*args, **{"steps": 5, **settings}))
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     return train(
@@ -140,7 +149,7 @@ def test_a_recipe_that_cannot_be_is_refused(tmp_path, changes):
 
 
 def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path, monkeypatch):
-    quick = {"images": 4, "batch": 2, "save_every": 1, "card_images": 3, "progress": False}
+    quick = SMALL | {"save_every": 1, "progress": False}
     monkeypatch.setattr(trainer, "export", lambda *_: tmp_path)
     trainer.train("toy-dog", tmp_path, steps=1, **quick)
     before = (tmp_path / "checkpoint.pt").read_bytes()
