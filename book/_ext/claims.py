@@ -63,11 +63,22 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
     return sorted(known, key=lambda pair: order.index(pair[1].key))
 
 
+NOTHING = "–"
+
+
 def grid(titles: Sequence[str], rows: Iterable[Sequence[list[nodes.Node]]]) -> nodes.table:
-    """Return a table of rows, whose cells are lists of paragraphs."""
+    """Return a table of rows, whose cells are lists of paragraphs.
+
+    A cell's class names its column, for a phone shows cells one below the other (custom.css); or says that it is empty.
+    """
+
+    def entry(title: str, cell: list[nodes.Node]) -> nodes.entry:
+        empty = [part.astext() for part in cell] == [NOTHING]
+        return nodes.entry("", *cell, classes=["nothing" if empty else nodes.make_id(title)])
+
     group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in titles), cols=len(titles))
     group += nodes.thead("", nodes.row("", *(nodes.entry("", *said(title)) for title in titles)))
-    group += nodes.tbody("", *(nodes.row("", *(nodes.entry("", *cell) for cell in row)) for row in rows))
+    group += nodes.tbody("", *(nodes.row("", *map(entry, titles, row)) for row in rows))
     return nodes.table("", group, classes=["claims", "colwidths-auto"])
 
 
@@ -97,10 +108,10 @@ def table(rows: list[tuple[Verdict, nodes.Node]], again: Mapping[str, pd.DataFra
         cells = [said(KNOWN[key].text), said(KNOWN[key].place)]
         for world in worlds:
             found = [judged(*pair) for pair in rows if (pair[0].key, pair[0].world) == (key, world)]
-            cells.append(found or said("–"))
+            cells.append(found or said(NOTHING))
         same = [(world, one) for (world, _), one in counted.items() if one["key"] == key]
         told = [said(f"{KINDS[world]}: {named(one['repeated'], one['when'])}")[0] for world, one in same]
-        return [*cells, told or said("–")] if again else cells
+        return [*cells, told or said(NOTHING)] if again else cells
 
     titles = (*HEAD, *(WORLDS[world] for world in worlds), *["Repeated"] * bool(again))
     return grid(titles, map(row, dict.fromkeys(verdict.key for verdict, _ in rows)))
