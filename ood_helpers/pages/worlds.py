@@ -294,7 +294,8 @@ def _again(judged: list[Judged]) -> str:
     values = np.array([one.value for one in judged if np.isfinite(one.value)])
     if len(values) < 2:
         return ": ".join([counted, *(f"{value:.3g}" for value in values)])
-    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    spread = values.std(ddof=1) if np.ptp(values) else 0.0  # of equal values, std leaves what their mean is rounded by
+    reach = stats.t.ppf(0.975, len(values) - 1) * spread / len(values) ** 0.5
     return f"{counted}: {values.mean():.3g} ± {float(f'{reach:.1g}'):g}"
 
 

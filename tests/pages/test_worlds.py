@@ -306,3 +306,8 @@ def test_galaxies_and_dust_are_judged_again():
     copied = {"toy-dog 0": dict.fromkeys(won, row(0.9, copies=0.6))}
     again = worlds.repeated({"repetitions": {}}, skies={"repetitions": copied})
     assert set(again["repeated"]) == {"1 of 1 undecided"}
+
+
+def test_equal_values_do_not_scatter():
+    one = worlds.Judged("sky-sampling-better", "holds", "94%", "share", 16 / 17)
+    assert worlds._again([one, one, one]) == "3 holds: 0.941 ± 0"
