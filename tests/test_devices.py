@@ -112,11 +112,9 @@ def test_the_pretended_gpu_refuses_what_a_real_one_refuses():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_walks(model, images, solver):
-    walk = WALK | {"solver": solver, "steps": 2 if solver == "ddim-fixed-point" else 3}  # it iterates in each step
-
     def program(model, images):
-        latents = ood.invert(model, images, **walk)
-        return latents, ood.denoise(model, latents, **walk)
+        latents = ood.invert(model, images, solver=solver, **WALK)
+        return latents, ood.denoise(model, latents, solver=solver, **WALK)
 
     agree(program, model, images)
 

@@ -23,6 +23,7 @@ from ood_helpers.pages.claims import CLAIMS, CSS_CLASS, KNOWN, OTHERS, PROVED, S
 from ood_helpers.pages.worlds import by_seed, named, repeated
 
 HEAD = ("Claim", "Where")  # and a column for each world of which there is a verdict
+NOTHING = "–"
 KINDS = {"drawn": "drawings", "real": "real images"}
 RECORDS = "benchmarks/results"
 
@@ -63,18 +64,15 @@ def in_order(found: Iterator[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
     return sorted(known, key=lambda pair: order.index(pair[1].key))
 
 
-NOTHING = "–"
-
-
 def grid(titles: Sequence[str], rows: Iterable[Sequence[list[nodes.Node]]]) -> nodes.table:
     """Return a table of rows, whose cells are lists of paragraphs.
 
-    A cell's class names its column, for a phone shows cells one below the other (custom.css); or says that it is empty.
+    The classes of a cell are the words of its column's title, which a phone shows above it (custom.css), or "nothing".
     """
 
     def entry(title: str, cell: list[nodes.Node]) -> nodes.entry:
         empty = [part.astext() for part in cell] == [NOTHING]
-        return nodes.entry("", *cell, classes=["nothing" if empty else nodes.make_id(title)])
+        return nodes.entry("", *cell, classes=["nothing"] if empty else title.split())
 
     group = nodes.tgroup("", *(nodes.colspec(colwidth=20) for _ in titles), cols=len(titles))
     group += nodes.thead("", nodes.row("", *(nodes.entry("", *said(title)) for title in titles)))

@@ -9,8 +9,9 @@ import ood_helpers as ood
 from ood_helpers.astro.bands import Stretch, to_images
 from ood_helpers.astro.galaxies import ARMS, LIGHT, NOTHING, brightness, morphology
 from ood_helpers.domains import skies
+from ood_helpers.evaluation.scorer import GALAXIES
 
-SEED, N = 77, 120  # statmorph takes half a second a galaxy
+SEED = 77
 ELLIPTICAL, CLOCKWISE, ANTICLOCKWISE, EDGE_ON, STAR, MERGER = range(6)
 
 
@@ -60,19 +61,19 @@ def spiral(arms, hand, pitch, size=64, axis_ratio=0.8, angle=0.5, phase=0.3):
 
 @pytest.fixture(scope="module")
 def labels():
-    found = ood.domain_parameters("galaxy", N, SEED)
+    found = ood.domain_parameters("galaxy", 240, SEED)
     hand = np.select([found["kind"] == CLOCKWISE, found["kind"] == ANTICLOCKWISE], [1, -1])
     return found | {"hand": hand}
 
 
 @pytest.fixture(scope="module")
-def maps():
-    return brightness(ood.load_domain("galaxy", N, 64, SEED))
+def images():
+    return ood.load_domain("galaxy", 240, 64, SEED)
 
 
 @pytest.fixture(scope="module")
-def measured(maps):
-    return morphology(maps)
+def measured(images):
+    return morphology(brightness(images))
 
 
 @pytest.mark.parametrize("hand", [1, -1])
@@ -85,8 +86,8 @@ def test_arms_hand_and_pitch_of_a_logarithmic_spiral_are_found(arms, hand, pitch
 
 
 def test_a_mirror_turns_the_hand_and_nothing_else_and_a_rotation_nothing():
-    noise = 0.003 * np.random.default_rng(0).standard_normal((3, 64, 64))
-    maps = noise + np.concatenate([spiral(m, hand, 0.3) for m, hand in ((2, 1), (3, -1), (4, 1))])
+    noise = 0.003 * np.random.default_rng(0).standard_normal((6, 64, 64))
+    maps = noise + np.concatenate([spiral(m, hand, 0.3) for m in (2, 3, 4) for hand in (1, -1)])
     found = morphology(maps)[list(ARMS)]
     for change, sign in ((np.fliplr, -1), (np.flipud, -1), (np.rot90, 1), (np.transpose, -1)):
         expected = found.assign(hand=sign * found.hand)
@@ -95,7 +96,7 @@ def test_a_mirror_turns_the_hand_and_nothing_else_and_a_rotation_nothing():
 
 
 def test_arms_and_hands_of_drawn_spirals_are_those_of_their_labels(labels, measured):
-    """About 40 of 120 galaxies. If one in a hundred were wrong, this would fail with probability 0.01."""
+    """About 80 of 240 galaxies. If one in a hundred were wrong, this would fail with probability 0.01."""
     spirals = labels["hand"] != 0
     found = measured[spirals]
     right = (found.arms == labels["arms"][spirals]) & (found.hand == labels["hand"][spirals])
@@ -111,6 +112,13 @@ def test_other_galaxies_have_no_arms_and_those_seen_edge_on_hide_them(labels, me
     assert (found.arms[others] > 0).mean() <= 0.02
     assert found.arms[labels["kind"] == EDGE_ON].isna().mean() >= 0.95
     assert (found.strength.dropna() <= 1).all() and (found.strength.dropna() >= 0).all()
+
+
+def test_the_classifier_calls_the_hand_that_is_measured(images, measured):
+    winding = (measured.hand != 0) & measured.hand.notna()
+    called = ood.load_scorer(GALAXIES).probabilities(images).argmax(1).numpy()
+    hand = np.array([0, 1, -1, 0, 0, 0])[called]
+    assert winding.sum() > 60 and (hand == measured.hand)[winding].mean() >= 0.97
 
 
 @pytest.mark.parametrize(

@@ -191,10 +191,10 @@ def test_what_was_measured_again_names_a_verdict_that_stands_beside_it():
 PROBE = """<!doctype html><title>probe</title><pre id="found"></pre><script>
 const pages = %s, looks = [[390, "light"], [390, "dark"], [1280, "light"]], found = {}, known = new Set();
 const rules = {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"]};
-const after = time => new Promise(done => setTimeout(done, time));
-function forgetKnownColors(doc) {  // a chapter has thousands of colored words of a few kinds, all alike
+function forgetKnownColors(doc) {  // a chapter has thousands of colored words of a few kinds, alike in all styles
   for (const word of doc.querySelectorAll("pre span[class], dt.sig span[class]")) {
-    const kind = `${word.className} in ${word.closest("div[class], dt").className}`;
+    let kind = "";
+    for (let part = word; part; part = part.parentElement) kind += ` ${part.tagName}.${part.className}`;
     if (known.has(kind)) word.replaceWith(...word.childNodes); else known.add(kind);
   }
 }
@@ -202,9 +202,9 @@ async function faults(frame) {
   const told = await frame.contentWindow.axe.run(frame.contentDocument, rules);
   return told.violations.map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150))]);
 }
-async function opened(page) {
+async function opened(page, width) {
   const frame = document.createElement("iframe");
-  frame.width = looks[0][0]; frame.height = 844;
+  frame.width = width; frame.height = 844;
   document.body.append(frame);
   await new Promise(done => { frame.onload = done; frame.src = page; });
   if (frame.contentWindow.MathJax?.startup?.promise) await frame.contentWindow.MathJax.startup.promise;
@@ -213,25 +213,31 @@ async function opened(page) {
                               frame.contentDocument.head.append(script); });
   return frame;
 }
-async function look(frame, width, theme) {
-  const doc = frame.contentDocument;
+async function show(frame, width, theme) {
   frame.width = width;
-  doc.documentElement.dataset.theme = theme;
-  await after(100);
+  frame.contentDocument.documentElement.dataset.theme = theme;
+  await new Promise(done => setTimeout(done, 100));
+}
+function look(frame, width) {
+  const doc = frame.contentDocument;
   const filters = [...doc.querySelectorAll("article img:not(.only-dark, .dark-light)")]
     .map(img => frame.contentWindow.getComputedStyle(img).filter).filter(f => f !== "none");
-  return { filters, errors: frame.contentWindow.probeErrors,
+  return { filters, errors: frame.contentWindow.probeErrors, axe: [],
     overflow: doc.documentElement.scrollWidth - width,
     broken: [...doc.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
     maths: doc.querySelectorAll(".math").length - doc.querySelectorAll("mjx-container").length };
 }
 (async () => {
-  for (const page of pages) {
-    const frame = await opened(page);
-    for (const [k, [width, theme]] of looks.entries()) {
-      const seen = found[`${page} ${width} ${theme}`] = await look(frame, width, theme);
-      if (k === 1) forgetKnownColors(frame.contentDocument);
-      seen.axe = k ? await faults(frame) : [];  // once in the dark, once in the light
+  for (const [k, page] of pages.entries()) {
+    const order = k % 2 ? looks.toReversed() : looks, frame = await opened(page, order[0][0]);
+    for (const [width, theme] of order) {  // every other page is opened as a desk does
+      await show(frame, width, theme);
+      found[`${page} ${width} ${theme}`] = look(frame, width);
+    }
+    forgetKnownColors(frame.contentDocument);
+    for (const [width, theme] of looks.slice(1)) {  // once in the dark, once in the light
+      await show(frame, width, theme);
+      found[`${page} ${width} ${theme}`].axe = await faults(frame);
     }
     frame.remove();
   }

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import ood_helpers as ood
-from ood_helpers import astro
 from ood_helpers.domains.skies import GALAXY_KINDS
 from ood_helpers.evaluation.scorer import GALAXIES, load_scorer
 
@@ -56,14 +55,6 @@ def test_in_a_mirror_a_spiral_winds_the_other_way_and_others_stay_what_they_are(
     for axis in (-1, -2):
         assert (called(classifier, images.flip(axis)) == other)[kind != 5].mean() >= 0.97
     assert (called(classifier, images.rot90(1, (2, 3))) == kind)[kind != 5].mean() >= 0.97
-
-
-def test_it_agrees_with_the_fourier_transform_on_the_hand_of_spirals(classifier, galaxies):
-    images, _ = galaxies
-    found = astro.morphology(astro.brightness(images[:60])).hand
-    winding = (found != 0) & found.notna()
-    hand = np.array([0, 1, -1, 0, 0, 0])[called(classifier, images[:60])]
-    assert winding.sum() > 15 and (hand == found)[winding].mean() >= 0.97
 
 
 def test_its_probabilities_are_calibrated(classifier, galaxies):

@@ -170,13 +170,13 @@ def results(folder):
 
 
 @pytest.mark.slow
-def test_one_process_two_at_once_two_in_turn_and_a_killed_one_make_the_same_bytes(command, tmp_path):
+def test_one_process_three_at_once_three_in_turn_and_a_killed_one_make_the_same_bytes(command, tmp_path):
     assert command("one").wait(120) == 0
     latents, images = results(tmp_path / "one")
     assert latents.shape == (100, 3, 16, 16) and len(images) == 36
 
-    assert [process.wait(240) for process in [command("at once", rank, 2) for rank in range(2)]] == [0, 0]
-    assert [command("in turn", rank, 2).wait(120) for rank in (1, 0)] == [0, 0]
+    assert [process.wait(240) for process in [command("at once", rank, 3) for rank in range(3)]] == [0, 0, 0]
+    assert [command("in turn", rank, 3).wait(120) for rank in (2, 0, 1)] == [0, 0, 0]
 
     victim = command("killed", 0, 2)
     for _ in range(6000):
