@@ -229,7 +229,7 @@ function look(frame, width) {
 }
 (async () => {
   for (const [k, page] of pages.entries()) {
-    const order = k % 2 ? looks.toReversed() : looks, frame = await opened(page, order[0][0]);
+    const order = k & 1 ? looks.toReversed() : looks, frame = await opened(page, order[0][0]);
     for (const [width, theme] of order) {  // every other page is opened as a desk does
       await show(frame, width, theme);
       found[`${page} ${width} ${theme}`] = look(frame, width);
