@@ -216,7 +216,8 @@ async function opened(page, width) {
 async function show(frame, width, theme) {
   frame.width = width;
   frame.contentDocument.documentElement.dataset.theme = theme;
-  await new Promise(done => setTimeout(done, 100));
+  frame.contentWindow.dispatchEvent(new Event("resize"));  // the browser's own may be late; 300 ms after the last one
+  await new Promise(done => setTimeout(done, 700));        // the theme makes what scrolls focusable
 }
 function look(frame, width) {
   const doc = frame.contentDocument;
@@ -287,8 +288,10 @@ def seen(tmp_path_factory):
     flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
     flags += " --disable-component-update --disable-quic --virtual-time-budget=1800000 --dump-dom"
 
+    folders = [tmp_path_factory.mktemp("profile") for _ in range(BROWSERS)]  # not made by two threads at once
+
     def part(k):
-        profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
+        profile = f"--user-data-dir={folders[k]}"
         address = f"http://127.0.0.1:{server.server_port}/probe.html?{k}"
         command = [CHROMIUM, *flags.split(), profile, address]
         dom = subprocess.run(command, capture_output=True, text=True, timeout=900).stdout
