@@ -12,8 +12,9 @@ noise       the correlation of neighbors in 8 latents, with none, 5 and 7 of 12 
 between     36 images of each way between 12 pairs of latents, as `interpolants.py` makes them, with t = 800
 linear      how much of what the network predicts from 24 noisy images of its own domain the Wiener filter of 400 does
 fine        the power at high frequencies of 48 images and of their latents, for two domains that may have little
+path        how well two numbers of the walk up tell 24 images of each of these three domains from 24 of the own one
 
-Kept in results/others.json. An interrupted run goes on where it stopped. Some 105 TFLOP: half an hour on two cores.
+Kept in results/others.json. An interrupted run goes on where it stopped. Some 120 TFLOP: half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from claims import REPEATS, STUDIES, complete
 from generation import machine, with_errors
@@ -31,6 +33,7 @@ from real import Images, World, share
 from records import read
 from round_trips import PAIRS as OF_TWO_STATES
 from round_trips import SOLVERS, OneState, TwoStates, self_interpolation
+from scipy import stats
 
 import ood_helpers as ood
 from ood_helpers import theory
@@ -39,7 +42,7 @@ from ood_helpers.pages.transfers import fine_power
 
 RESULTS = Path(__file__).parent / "results" / "others.json"
 FEW, N, PAIRS, HELD_OUT, STEPS = 8, 48, 12, 200, 20
-NOISY, KNOWN, HEIGHTS = 24, 400, (200, 400, 600, 800)
+NOISY, KNOWN, HEIGHTS, FITTED = 24, 400, (200, 400, 600, 800), 28
 TARGETS = {"toy-dog": "church", "toy-church": "dog", "real-hand": "apples"}
 SMOOTH = {"toy-dog": ("sketch", "galaxy"), "toy-church": ("sketch", "galaxy"), "real-hand": ("histology", "hubble")}
 
@@ -105,6 +108,30 @@ def linear(model: ood.FrozenModel, images: Images, domain: str) -> dict[str, lis
     return {str(t): share(shares) for t, shares in zip(HEIGHTS, found, strict=True)}
 
 
+def told_by_path(model: ood.FrozenModel, images: Images, own: str, others: tuple[str, ...]) -> dict[str, list[float]]:
+    """Share of pairs in which an own image is the likelier one, with its error, by domain (AUC; DeLong et al. 1988).
+
+    How likely an image is, a normal law of two numbers says, fitted to other own images: the root of the sum of squares
+    of all noises that are predicted in ten steps up, and of their changes from step to step.
+    """
+    levels = ood.inversion_levels(model.alphas_cumprod, 999, 10)
+    steps = torch.tensor([level.sigma for level in levels]).diff()[:, None, None, None, None]
+
+    def numbers(domain: str, n: int) -> np.ndarray:
+        states = ood.path(model, images(domain, n), levels, precision="float32")
+        noises = torch.stack([x / level.scale for level, x in states]).diff(dim=0) / steps
+        sums = [noise.square().sum((0, 2, 3, 4)).sqrt() for noise in (noises, noises.diff(dim=0))]
+        return torch.stack(sums, 1).double().numpy()
+
+    fitted, held = np.split(numbers(own, FITTED + NOISY), [FITTED])
+    law, found = stats.multivariate_normal(fitted.mean(0), np.cov(fitted.T)), {}
+    for name in others:
+        told = law.logpdf(held)[:, None] > law.logpdf(numbers(name, NOISY))
+        error = np.hypot(*(stats.sem(told.mean(axis)) for axis in (0, 1)))
+        found[name] = [float(told.mean()), float(error)]
+    return found
+
+
 def parts(world: World, images: Images):
     """Yield what one repetition is made of: its part, the domain, and who measures it."""
     model, target = ood.load_model(world.model), TARGETS[world.model]
@@ -114,6 +141,7 @@ def parts(world: World, images: Images):
     yield "noise", target, partial(noise_first, model, images, target)
     for domain in SMOOTH[world.model]:
         yield "fine", domain, partial(fine, model, images, domain)
+    yield "path", world.own, partial(told_by_path, model, images, world.own, (target, *SMOOTH[world.model]))
     yield "between", target, partial(between, world, images, target)
 
 

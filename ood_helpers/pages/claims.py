@@ -107,6 +107,8 @@ exact-reversal: Wang et al. 2024 (O-BELM)
     An explicit linear multistep rule of two states inverts an image and gives it back exactly.
 copies-certify-nothing: Zeng et al. 2026
     A recovered latent that gives the image back need not be the right one: on the arc to the right one images change.
+told-by-path: Heng et al. 2024 (DiffPath)
+    Speed and curvature of the walk up tell images of unseen domains from those of the training domain.
 noise-first: Staniszewski et al. 2024
     Forward diffusion in place of the first steps of an inversion makes latents more like Gaussian noise.
 spectral-collapse: Bourriez et al. 2026

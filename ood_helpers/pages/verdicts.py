@@ -468,6 +468,10 @@ def linear_denoisers(shares: ArrayLike, errors: ArrayLike) -> Outcome:
     return all_above(shares, 0.9, 2 * np.asarray(errors))
 
 
+told_by_path = linear_denoisers
+"""In every domain the area under the curve is above 0.9, by two standard errors (24 images of each; toy)."""
+
+
 def spectral_collapse(power: float, error: float) -> Outcome:
     """The latents' power at high frequencies is below 0.9 of white noise, by two standard errors (48 sketches; toy)."""
     return all_below([power], 0.9, 2 * error)

@@ -176,23 +176,24 @@ def _of_skies(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
 
 
 def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
-    """What others have found, in chapters 1, 2, 6 and 9; without the parts that an interrupted measurement lacks."""
+    """What others have found, in chapters 1, 2, 4, 6 and 9; without the parts that an interrupted measurement lacks."""
     for maes in parts.get("exact", {}).values():
-        error = float(np.median(maes))
-        told = f"MAE {error:.0e}, N = {len(maes)}"
+        error, told = float(np.median(maes)), f"MAE {np.median(maes):.0e}, N = {len(maes)}"
         yield Judged("exact-reversal", verdicts.exact_reversal(error), told, "MAE of copies", error)
     for by_solver in parts.get("arcs", {}).values():
         ends, middles = (np.array([np.median(arc[k]) for arc in by_solver.values()]) for k in ("1", "0.5"))
-        wrong, worst = (
-            verdicts.copies_certify_nothing(ends, middles),
-            max(middles[ends < verdicts.FAITHFUL / 10], default=np.nan),
-        )
+        wrong = verdicts.copies_certify_nothing(ends, middles)
+        worst = max(middles[ends < verdicts.FAITHFUL / 10], default=np.nan)
         told = f"in the middle an error of {worst:.3f}"
         yield Judged("copies-certify-nothing", wrong, told, "largest MAE in the middle, where the end is good", worst)
     for by_height in parts.get("linear", {}).values():
         shares, errors = np.array(list(by_height.values())).T
         close, told = verdicts.linear_denoisers(shares, errors), f"{_span(shares)} of the predictions"
         yield Judged("linear-denoisers", close, told, "smallest share that a linear filter explains", shares.min())
+    for by_domain in parts.get("path", {}).values():
+        areas, errors = np.array(list(by_domain.values())).T
+        foreign, told = verdicts.told_by_path(areas, errors), f"AUC {_span(areas)}"
+        yield Judged("told-by-path", foreign, told, "smallest AUC of a domain", areas.min())
     for by_steps in parts.get("noise", {}).values():
         falls = list(by_steps.values())
         told = "neighbor correlation " + ", ".join(f"{value:.2f}" for value in falls)
@@ -345,9 +346,8 @@ def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator
     told = f"{_span(origin, 1)}°{of}"
     yield Judged("observation-3", verdicts.observation_3(origin), told, "farthest mean from 90°, °", away)
     pixels = _column(unseen, "pixels", "uneven"), _column(unseen, "pixels", "origin")
-    least = min(pixels[0])
     told = f"images: {_span(pixels[1], 0)}°{of}"
-    yield Judged("pixels-75", verdicts.pixels_75(*pixels), told, "smallest scatter of distances", least)
+    yield Judged("pixels-75", verdicts.pixels_75(*pixels), told, "smallest scatter of distances", min(pixels[0]))
     ratios, errors = np.array(_column(unseen, "center")).T
     apart = verdicts.center_distances(ratios, errors)
     told = f"{_span(ratios, 1)} times d^(1/4){of}"
@@ -388,13 +388,12 @@ def _of_mixing(settings: Mapping, maps: dict[str, dict], made: dict[str, dict], 
     nearer = verdicts.bandwidth_image([(b, errors) for b, errors, _ in widths])
     near, *_, far = sorted(zip((made[name]["gap"] for name in maps), maps, (mean for *_, mean in widths), strict=True))
     told = f"mean B {far[2][0]:.2f} of {far[1]}, {near[2][0]:.2f} of {near[1]}, {n} images each"
-    wider = far[2][0] - near[2][0]
     effect, when = "B, farthest less nearest domain", "judged by error and interference"
-    yield Judged("bandwidth-gap", verdicts.bandwidth_gap(far[2], near[2]), told, effect, wider, when)
+    yield Judged("bandwidth-gap", verdicts.bandwidth_gap(far[2], near[2]), told, effect, far[2][0] - near[2][0], when)
     first, last = ([b[k] for b, *_ in widths] for k in (0, -1))
     told = f"B {_span(last)} at t = {heights[-1]}, {_span(first)} at {heights[0]}, {total} images"
-    gained = np.nanmin(np.subtract(first, last))
-    yield Judged("bandwidth-image", nearer, told, "smallest gain of B near the image", gained)
+    gained = np.subtract(first, last)
+    yield Judged("bandwidth-image", nearer, told, "smallest gain of B near the image", np.nanmin(gained))
     turns = [verdicts.changes_sides({float(t): rate for t, rate in row["along"].items()}) for row in maps.values()]
     told = f"predictions change sides at t = {_span(turns, 0)}, {len(turns)} domains of 6 images"
     yield Judged("t-800", verdicts.t_800(turns), told, "latest change of sides, t", np.nanmax(turns))

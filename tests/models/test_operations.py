@@ -86,6 +86,15 @@ def test_the_gradients_of_a_step_are_counted_without_a_step(model):
     assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
 
 
+def test_a_design_is_counted_once_and_another_batch_anew(model, monkeypatch):
+    network, x, t = model.predictor.network, torch.zeros(3, *model.image_shape), torch.zeros(3)
+    known = evaluation_operations(network, x, t)
+    monkeypatch.setattr("ood_helpers.models.operations.FlopCounterMode", None)
+    assert evaluation_operations(copy.deepcopy(network), x, t) == known == 3 * model.operations
+    with pytest.raises(TypeError, match="not callable"):
+        evaluation_operations(network, x[:2], t[:2])
+
+
 def test_what_is_measured_or_paid_counts_once(model):
     x, t = torch.zeros(2, *model.image_shape), torch.zeros(2)
     with measured_operations() as cost:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from others import told_by_path
 from torch import nn
 
 import ood_helpers as ood
@@ -260,6 +261,15 @@ def linear(good):
     return tuple(zip(*found, strict=True))
 
 
+def by_path(good):
+    """Walks by the formula of blurred noise: white noise is foreign to it, other blurred noise is not."""
+    clouds = {"own": blurred(1, 60), "new": white(2) if good else blurred(4)}
+    images = {name: (0.3 * cloud).clamp(-1, 1) for name, cloud in clouds.items()}
+    model = theory.wiener_model((0.3 * blurred(0, 200)).clamp(-1, 1))
+    found = told_by_path(model, lambda name, n: images[name][:n], "own", ("new",))
+    return tuple(zip(*found.values(), strict=True))
+
+
 def whiter(good):
     mixed = (a * blurred(0) + (1 - a * a) ** 0.5 * white(1) for a in (0.9, 0.5, 0.1))
     return ([ood.gaussianity(z)["neighbors"].effect for z in mixed][:: 1 if good else -1],)
@@ -305,6 +315,7 @@ SETS = {
     "sky_sampling_better": sky,
     "domain_transfer": transferred,
     "linear_denoisers": linear,
+    "told_by_path": by_path,
     "noise_first": whiter,
     "spectral_collapse": smooth,
 }
