@@ -9,6 +9,7 @@ PYTEST_ARGS ?=
 BIN       := $(VENV)/bin
 STAMP     := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+SPREAD     = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP        = $(BIN)/python -m pip --disable-pip-version-check
 
 export JUPYTER_PLATFORM_DIRS := 1
@@ -84,7 +85,7 @@ announce:
 	@$(PYTHON) book/costs.py 2>/dev/null || true
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not site" $(SPREAD) $(PYTEST_ARGS)
 
 # The same processor, held back to what most laptops have: AVX2, neither AVX-512 nor bfloat16.
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
@@ -92,10 +93,10 @@ test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: export OPENBLAS_CORETYPE := Haswell
 test-avx2: export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
 test-avx2: $(STAMP)
-	$(BIN)/python -m pytest -m "not site and not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not site and not slow" $(SPREAD) $(PYTEST_ARGS)
 
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -m "not site" -n $(JOBS) --dist loadfile --cov=ood_helpers --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not site" $(SPREAD) --cov=ood_helpers --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 gpu-check:
 	$(PYTHON) benchmarks/gpu_check.py
@@ -116,7 +117,7 @@ format: $(STAMP)
 
 check-site: $(STAMP)
 	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }
-	$(BIN)/python -m pytest -m site tests/book $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m site tests/book $(SPREAD) $(PYTEST_ARGS)
 
 # From a clean environment. Left out: the local part of a version (+cpu), and what comes along with a CUDA torch, since
 # both depend on the machine. LOCK_WITH='torch==2.13.0' asks for certain versions.

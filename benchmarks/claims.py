@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from generation import machine, measured, plain
-from real import ETAS, HEIGHTS, STEPS, WORLDS, Images, World, cloud, generation, mixing, noise
+from real import ETAS, HEIGHTS, STEPS, WORLDS, Images, World, cloud, generation, mixing, noise, spreads
 from records import keep, read
 
 import ood_helpers as ood
@@ -42,6 +42,8 @@ def parts(world: World, images: Images, precision: str):
     """Yield what one repetition is made of: its part, its name there, and who makes it."""
     for domain in (world.own, *world.unseen):
         yield "clouds", f"{world.model} {domain}", partial(cloud, world.model, images, domain, world.own, N, FEW)
+    if world.judge == ood.DOMAIN_SCORER:  # drawings
+        yield "pixels", "sketch", lambda: spreads(ood.geometry(images("sketch", N)))
     common = {"world": world, "images": images, "precision": precision}
     yield "noise", world.own, partial(noise, **common)
     yield "noise, last", world.own, partial(noise, last=True, **common)

@@ -12,9 +12,9 @@ noise       the correlation of neighbors in 8 latents, with none, 5 and 7 of 12 
 between     36 images of each way between 12 pairs of latents, as `interpolants.py` makes them, with t = 800
 linear      how much of what the network predicts from 24 noisy images of its own domain the Wiener filter of 400 does
 fine        the power at high frequencies of 48 images and of their latents, for two domains that may have little
-path        how well two numbers of the walk up tell 24 images of each of these three domains from 24 of the own one
+path        how well two numbers of the walk up tell 24 images of each unseen domain from 24 of the own one
 
-Kept in results/others.json. An interrupted run goes on where it stopped. Some 120 TFLOP: half an hour on two cores.
+Kept in results/others.json. An interrupted run goes on where it stopped. Some 130 TFLOP: half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -135,13 +135,14 @@ def told_by_path(model: ood.FrozenModel, images: Images, own: str, others: tuple
 def parts(world: World, images: Images):
     """Yield what one repetition is made of: its part, the domain, and who measures it."""
     model, target = ood.load_model(world.model), TARGETS[world.model]
+    foreign = tuple(dict.fromkeys((*world.unseen, *SMOOTH[world.model])))
     yield "exact", target, partial(exact, model, images, target)
     yield "arcs", world.own, partial(arcs, model, images)
     yield "linear", world.own, partial(linear, model, images, world.own)
     yield "noise", target, partial(noise_first, model, images, target)
     for domain in SMOOTH[world.model]:
         yield "fine", domain, partial(fine, model, images, domain)
-    yield "path", world.own, partial(told_by_path, model, images, world.own, (target, *SMOOTH[world.model]))
+    yield "path", world.own, partial(told_by_path, model, images, world.own, foreign)
     yield "between", target, partial(between, world, images, target)
 
 

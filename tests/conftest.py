@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,12 @@ if "OMP_NUM_THREADS" not in os.environ or "THREADS_SET_BY_TESTS" in os.environ:
 
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items):
+    """Put files of few tests first: theirs are the long ones, and so all processes end at about the same time."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: sizes[item.path])
 
 
 def torch_state() -> dict[str, object]:

@@ -339,12 +339,19 @@ def sentence(subject: str, record: dict, name: str) -> str:
     return f"{subject} {asked} and run {', '.join(took)}"
 
 
+def write_side_by_side(app, env) -> None:
+    """Let processes of their own write the pages, where forking is safe; all have been read by now."""
+    if sys.platform == "linux":
+        app.parallel = 1 + workers()
+
+
 def setup(app):
     app.add_node(PendingCosts)
     app.add_directive("costs-table", CostsTable)
     app.add_role("cost", Cost())
     app.connect("env-before-read-docs", run_ahead)
     app.connect("env-get-outdated", run_again)
+    app.connect("env-updated", write_side_by_side)
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_accounts)
     app.connect("build-finished", hand_back)

@@ -47,7 +47,8 @@ def outcomes(record: Mapping[str, Any], world: str) -> dict[str, Judged]:
     maps = {name: record["mixing"][name] for name in known["mixed"]}
     start = record["noise"][known["own"]]
     settings = record["settings"]
-    found = [*_of_clouds(settings, clouds, known["own"]), *_of_mixing(settings, maps, made, start), *_of_samples(made)]
+    latents = _of_clouds(settings, clouds, known["own"], record.get("pixels", {}))
+    found = [*latents, *_of_mixing(settings, maps, made, start), *_of_samples(made)]
     return {judged.key: judged for judged in found}
 
 
@@ -61,7 +62,7 @@ def crossed(record: Mapping[str, Any]) -> pd.DataFrame:
     for known in worlds.values():
         for world, seen in worlds.items():
             clouds = {k: record["clouds"][f"{known['model']} {k}"] for k in (known["own"], *seen["unseen"])}
-            judged = _of_clouds(record["settings"], clouds, known["own"])
+            judged = _of_clouds(record["settings"], clouds, known["own"], {})
             found[known["model"], world] = {one.key: one.outcome for one in judged}
     table = pd.DataFrame(found)
     models, images = ((table.T.groupby(level=level).nunique().T == 1).all(axis=1) for level in (1, 0))
@@ -277,12 +278,8 @@ def _has_all(record: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
 
 def _counted(outcomes: list[Outcome]) -> str:
     """Say how many of how many: "9 of 9 hold", "7 of 9 hold, 1 fails, 1 undecided"."""
-    words = {
-        "holds": ("holds", "hold"),
-        "fails": ("fails", "fail"),
-        "depends": ("depends on the domain", "depend on the domain"),
-        "undecided": ("undecided", "undecided"),
-    }
+    words = {"holds": ("holds", "hold"), "fails": ("fails", "fail")}
+    words |= {"depends": ("depends on the domain", "depend on the domain"), "undecided": ("undecided",) * 2}
     counts = {k: outcomes.count(k) for k in words if k in outcomes}
     (number, word), *others = ((count, words[k][count > 1]) for k, count in counts.items())
     return ", ".join([f"{number} of {len(outcomes)} {word}", *(f"{count} {other}" for count, other in others)])
@@ -310,8 +307,8 @@ def _span(values, digits: int = 2) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator[Judged]:
-    """Chapters 1 to 4."""
+def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str, more: Mapping) -> Iterator[Judged]:
+    """Chapters 1 to 4. ``more``: other domains of which the pixels alone were measured."""
     unseen = {name: row for name, row in clouds.items() if name != own}
     of = f", {len(unseen)} domains of {settings['n']} images"
     of_few = f", {len(unseen)} domains of {settings['few']} images"
@@ -345,7 +342,8 @@ def _of_clouds(settings: Mapping, clouds: dict[str, dict], own: str) -> Iterator
     away = np.abs(np.subtract(origin, 90)).max()
     told = f"{_span(origin, 1)}°{of}"
     yield Judged("observation-3", verdicts.observation_3(origin), told, "farthest mean from 90°, °", away)
-    pixels = _column(unseen, "pixels", "uneven"), _column(unseen, "pixels", "origin")
+    every = {**{name: row["pixels"] for name, row in unseen.items()}, **more}
+    pixels = _column(every, "uneven"), _column(every, "origin")
     told = f"images: {_span(pixels[1], 0)}°{of}"
     yield Judged("pixels-75", verdicts.pixels_75(*pixels), told, "smallest scatter of distances", min(pixels[0]))
     ratios, errors = np.array(_column(unseen, "center")).T
