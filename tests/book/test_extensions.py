@@ -230,7 +230,7 @@ def test_a_build_fails_on_a_figure_without_alt_text(site):
 CLAIMS_CONF = """
 import sys
 sys.path.insert(0, {ext!r})
-extensions = ["myst_nb", "claims"]
+extensions = ["myst_nb", "claims_table"]
 nb_execution_mode = {mode!r}
 nb_execution_raise_on_error = True
 exclude_patterns = ["_build"]

@@ -104,6 +104,12 @@ def test_every_claim_fails_in_the_opposite_one(record):
     assert {key for key, judged in worlds.outcomes(record, "real").items() if judged.outcome != "fails"} == set()
 
 
+def test_pixels_of_one_more_domain_count_beside_the_others(record):
+    more = record | {"pixels": {"sketch": {"uneven": 0.05, "origin": 40.0}}}
+    changed = {k for k, one in worlds.outcomes(more, "drawn").items() if one != worlds.outcomes(record, "drawn")[k]}
+    assert changed == {"pixels-75"} and worlds.outcomes(more, "drawn")["pixels-75"].outcome == "fails"
+
+
 def test_side_by_side_tells_numbers_and_what_changes(record):
     table = worlds.side_by_side(record)
     assert set(table.index) <= set(claims.CLAIMS) and len(table) >= 20
@@ -265,6 +271,7 @@ def test_what_others_found_is_judged_again():
             "exact": {"church": [error]},
             "arcs": {"dog": {"one": solver, "other": {"0.5": [0.1], "1": [0.09]}}},
             "linear": {"dog": {"200": [0.99, 0.01], "800": [share, 0.01]}},
+            "path": {"dog": {"cat": [1.0, 0.0], "church": [share, 0.01]}},
             "noise": {"church": dict(zip("057", correlations, strict=True))},
             "fine": {
                 name: {"latents": [power, 0.01]} for name, power in zip(("sketch", "galaxy"), powers, strict=True)
