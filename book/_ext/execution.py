@@ -217,6 +217,7 @@ def hand_back(app, exception) -> None:
     """Let MyST-NB run notebooks by itself again, in whatever this process builds next."""
     cache.single_nb_execution = single_nb_execution
     JupyterCacheBase.cache_notebook_bundle = cache_bundle
+    os.environ.pop("OOD_HELPERS_STATIC", None)
 
 
 def share_latents(folder: Path, spent: dict[str, dict], recorded: dict[str, float], added: bool = True) -> None:

@@ -18,7 +18,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+PYTHONPATH = [ROOT / place for place in PYPROJECT["tool"]["pytest"]["ini_options"]["pythonpath"]]
 CONDA_NAMES = {"pytorch": "torch"}
 IMPORT_NAMES = {"PIL": "pillow", "bs4": "beautifulsoup4", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 IMPORT_NAMES |= {"websocket": "websocket-client", "yaml": "pyyaml"}
@@ -99,7 +101,7 @@ def imports(folders):
     for path in (p for folder in folders for p in (ROOT / folder).rglob("*") if p.suffix in {".py", ".ipynb"}):
         if ".ipynb_checkpoints" in path.parts:
             continue
-        local = {p.stem for place in (path.parent, ROOT / "tests") for p in place.iterdir()} | {"ood_helpers", "tests"}
+        local = {p.stem for place in (path.parent, *PYTHONPATH) for p in place.iterdir()} | {"ood_helpers", "tests"}
         for name in {n for code in sources(path) for n in imported(ast.parse(code))}:
             if name not in sys.stdlib_module_names and name not in local:
                 key = canonicalize_name(IMPORT_NAMES.get(name, name))

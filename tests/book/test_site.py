@@ -214,10 +214,11 @@ async function opened(page, width) {
   return frame;
 }
 async function show(frame, width, theme) {
+  const turned = Number(frame.width) !== width;
   frame.width = width;
   frame.contentDocument.documentElement.dataset.theme = theme;
-  frame.contentWindow.dispatchEvent(new Event("resize"));  // the browser's own may be late; 300 ms after the last one
-  await new Promise(done => setTimeout(done, 700));        // the theme makes what scrolls focusable
+  if (turned) frame.contentWindow.dispatchEvent(new Event("resize"));  // the browser's own may be late; 300 ms after
+  await new Promise(done => setTimeout(done, turned ? 700 : 100));  // the last one the theme marks what scrolls
 }
 function look(frame, width) {
   const doc = frame.contentDocument;
