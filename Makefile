@@ -117,7 +117,7 @@ format: $(STAMP)
 
 check-site: $(STAMP)
 	@test -f _build/html/index.html || { echo "There is no built book yet: make book" >&2; exit 1; }
-	$(BIN)/python -m pytest -m site tests/book $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m site tests/book $(PYTEST_ARGS)
 
 # From a clean environment. Left out: the local part of a version (+cpu), and what comes along with a CUDA torch, since
 # both depend on the machine. LOCK_WITH='torch==2.13.0' asks for certain versions.
