@@ -179,7 +179,8 @@ def _of_skies(domains: Mapping[str, Any], model: str) -> Iterator[Judged]:
 def _of_others(parts: Mapping[str, Any], model: str) -> Iterator[Judged]:
     """What others have found, in chapters 1, 2, 4, 6 and 9; without the parts that an interrupted measurement lacks."""
     for maes in parts.get("exact", {}).values():
-        error, told = float(np.median(maes)), f"MAE {np.median(maes):.0e}, N = {len(maes)}"
+        error = float(np.median(maes))
+        told = f"MAE {error:.0e}, N = {len(maes)}"
         yield Judged("exact-reversal", verdicts.exact_reversal(error), told, "MAE of copies", error)
     for by_solver in parts.get("arcs", {}).values():
         ends, middles = (np.array([np.median(arc[k]) for arc in by_solver.values()]) for k in ("1", "0.5"))
