@@ -65,7 +65,9 @@ def before(repetition: dict, model: str) -> list[str]:
     """Outcomes of one repetition by the rules that were changed, in the order of the table on the claims page."""
     world = repetition["worlds"][model]
     made = [repetition["generation"][name] for name in world["unseen"]]
-    single_pixels = [repetition["clouds"][f"{model} {name}"]["control"][0] for name in world["unseen"]]
+    clouds = [repetition["clouds"][f"{model} {name}"] for name in world["unseen"]]
+    single_pixels = [cloud["control"][0] for cloud in clouds]
+    no_sketches = ([cloud["pixels"][key] for cloud in clouds] for key in ("uneven", "origin"))
     turns = [
         verdicts.changes_sides({float(t): rate for t, rate in repetition["mixing"][name]["along"].items()})
         for name in world["mixed"]
@@ -90,6 +92,7 @@ def before(repetition: dict, model: str) -> list[str]:
         verdicts.opposite(verdicts.all_below(single_pixels, verdicts.FAITHFUL)),
         verdicts.interval_above(low, high, 0.1),
         verdicts.all_below(turns, 800),
+        verdicts.pixels_75(*no_sketches),
         generates(2.0),
         generates(0.5),
         verdicts.middle_of_path(*gains, errors=errors),
