@@ -240,18 +240,20 @@ def mixing(world: World, images: Images, domain: str, precision: str, few: int =
     x = images(domain, few)
     walk = {"heights": HEIGHTS, "etas": ETAS, "steps": STEPS, "precision": precision, "progress": False}
     found = ood.bandwidth(model, x, world.own, domain, scorer=scorer, **walk)
-    levels = ood.generation_levels(model.alphas_cumprod, t=800, steps=25)
-    z, fresh = ood.invert(model, x[:6], **WALK, progress=False), torch.Generator().manual_seed(7)
-    step = ood.ddim_eta(1.0, lambda: torch.randn(z.shape, generator=fresh).to(model.device))
-    guesses = ood.predicted_images(model, z, levels, step, precision="float32")
     return {
         "errors": found.errors.round(5).tolist(),
         "odds": found.odds.round(5).tolist(),
-        "along": {
-            str(level.t): ood.interference_rate(guess.clamp(-1, 1), world.own, domain, scorer).rate
-            for level, guess in guesses
-        },
+        "along": captured_along(model, x[:6], world.own, domain, scorer),
     }
+
+
+def captured_along(model: ood.FrozenModel, x: torch.Tensor, own: str, domain: str, scorer) -> dict[str, float]:
+    """The share of predicted images that are of the own domain, by t, on a walk down with all the noise."""
+    levels = ood.generation_levels(model.alphas_cumprod, t=800, steps=25)
+    z, fresh = ood.invert(model, x, **WALK, progress=False), torch.Generator().manual_seed(7)
+    step = ood.ddim_eta(1.0, lambda: torch.randn(z.shape, generator=fresh).to(model.device))
+    guesses = ood.predicted_images(model, z, levels, step, precision="float32")
+    return {str(level.t): ood.interference_rate(x.clamp(-1, 1), own, domain, scorer).rate for level, x in guesses}
 
 
 def noise(world: World, images: Images, precision: str, last: bool = False) -> dict:

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from others import told_by_path
+from real import captured_along
+from round_trips import SOLVERS, OneState, TwoStates, self_interpolation
 from torch import nn
 
 import ood_helpers as ood
@@ -80,6 +82,14 @@ def reversal(good):
     up = ood.inversion_levels(model.alphas_cumprod, t=800, steps=20)
     back, _ = ood.reversible_walk(model, ood.reversible_walk(model, x, up), up[::-1])
     return (float(ood.reconstruction_error(x, back).median()),)
+
+
+def arcs(good):
+    """Five coarse steps of two states lead back exactly, whatever lies between; twenty of one state follow the ODE."""
+    model, noise = ood.mixture_model(0.4 * white(6, 6).clamp(-2, 2), 0.01), white(7, 8)
+    way = TwoStates(model, 5, "float32", ood.belm) if good else OneState(model, 20, "float32", SOLVERS["DPM-Solver-2M"])
+    errors = self_interpolation(way, noise)
+    return tuple([float(np.median(errors[weight]))] for weight in ("1", "0.5"))
 
 
 def gaussian(good):
@@ -158,6 +168,13 @@ def widths(sigma, variance: float = 1.0):
     lost = np.stack([0.4 * (1 - theory.remembered_share(s, etas, variance)) for s in sigma])
     errors = np.repeat(lost[:, :, None], 24, axis=2)
     return verdicts.bandwidths(ood.Bandwidth((200, 400, 600, 800), etas, errors, 0 * errors, np.empty(0)))
+
+
+def sides(good):
+    """A linear schedule has the noise at which predictions change sides below t = 800; a cosine one far below."""
+    name, domain = ("toy-dog", "cat") if good else ("toy-dog-cosine", "church")
+    along = captured_along(ood.load_model(name), drawn(domain, n=3), "dog", domain, ood.load_scorer())
+    return ([verdicts.changes_sides({float(t): rate for t, rate in along.items()})],)
 
 
 HEIGHTS = (0.3, 0.9, 3.0, 25.0)  # noise levels
@@ -288,6 +305,7 @@ SETS = {
     "deterministic_bijection": convergence,
     "reconstruction_is_representation": lambda good: (trip(3, 0.5), trip(3 if good else 50, 0.5)),
     "exact_reversal": reversal,
+    "copies_certify_nothing": arcs,
     "inverted_gaussian": gaussian,
     "fig_3c": visible_images,
     "observation_1": lambda good: ([cloud(good).pair_distance.std / cloud(good).pair_distance.mean],),
@@ -300,6 +318,7 @@ SETS = {
     "interference": interferes,
     "noise_starts": starts,
     "captured_draws": draws,
+    "t_800": sides,
     "bandwidth_image": heights,
     "bandwidth_gap": gap,
     "convex_combination": lines,
