@@ -102,7 +102,7 @@ def test_no_cell_of_either_set_names_a_label_or_a_key_of_the_book(course):
 @pytest.mark.site
 @pytest.mark.skipif(not SITE.exists(), reason="the book has not been built")
 def test_numbers_are_those_of_the_built_book():
-    files = [SITE / f"book/{name}.html" for name in ("index", "background", "architecture")]
+    files = [SITE / f"book/{name}.html" for name in ("index", "background", "architecture", "claims")]
     shown = {}
     for file in (*files, *(SITE / "notebooks").glob("*.html")):
         for tag in BeautifulSoup(file.read_text(), "html.parser").find_all(["figure", "div"], id=True):
