@@ -253,7 +253,7 @@ def captured_along(model: ood.FrozenModel, x: torch.Tensor, own: str, domain: st
     z, fresh = ood.invert(model, x, **WALK, progress=False), torch.Generator().manual_seed(7)
     step = ood.ddim_eta(1.0, lambda: torch.randn(z.shape, generator=fresh).to(model.device))
     guesses = ood.predicted_images(model, z, levels, step, precision="float32")
-    return {str(level.t): ood.interference_rate(x.clamp(-1, 1), own, domain, scorer).rate for level, x in guesses}
+    return {str(level.t): ood.interference_rate(y.clamp(-1, 1), own, domain, scorer).rate for level, y in guesses}
 
 
 def noise(world: World, images: Images, precision: str, last: bool = False) -> dict:
